@@ -41,6 +41,13 @@ impl fmt::Display for EventId {
 pub struct Millis(pub i64);
 
 impl Millis {
+    /// The present moment by this machine's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// The whole seconds of it.
     #[must_use]
     pub fn seconds(self) -> i64 {

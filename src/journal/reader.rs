@@ -1,0 +1,156 @@
+//! Reading the log in order, from a cursor.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::codec::SEGMENT_HEAD;
+use super::segment::{Scanner, Segment, log_name};
+use super::watch::Position;
+use crate::event::{Event, Seq};
+
+/// How much of the log is read at once. Events keep the chunk they were read in alive.
+const CHUNK: usize = 256 * 1024;
+
+/// An event and where its record stands.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The event.
+    pub event: Event,
+    /// Its place.
+    pub position: Position,
+}
+
+/// A reader of the log. It sees what is durable, steps over what is damaged or gone, and never waits.
+pub struct Reader {
+    shared: Arc<Shared>,
+    next: Seq,
+    current: Option<(Arc<Segment>, Scanner)>,
+    /// What was durable when the current chunk was read.
+    seen: Seq,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, from: Position) -> Self {
+        let mut reader = Self { shared, next: from.seq, current: None, seen: Seq(0) };
+        reader.seek(from);
+        reader
+    }
+
+    /// The number of the event that is read next, if it is still there.
+    #[must_use]
+    pub fn next_seq(&self) -> Seq {
+        self.next
+    }
+
+    /// Goes on from another place.
+    pub fn seek(&mut self, to: Position) {
+        self.next = to.seq;
+        let here = self.current.as_ref().map(|(segment, _)| segment.base);
+        match to.place {
+            Some((base, offset)) if here == Some(base) => {
+                let (_, scanner) = self.current.as_mut().expect("it has a base");
+                scanner.offset = offset;
+                scanner.refresh();
+            }
+            Some((base, offset)) => {
+                let segment = self.shared.segment_of(to.seq).filter(|segment| segment.base == base);
+                self.current = segment.and_then(|segment| self.scan(segment, offset).ok());
+            }
+            None => self.current = None,
+        }
+    }
+
+    fn scan(&self, segment: Arc<Segment>, offset: u64) -> io::Result<(Arc<Segment>, Scanner)> {
+        let file = self.shared.disk.open(&log_name(segment.base))?;
+        let scanner = Scanner::new(file, segment.salt, offset, CHUNK);
+        Ok((segment, scanner))
+    }
+
+    /// The next event whose topic and type are wanted, or nothing at the end of what is durable.
+    ///
+    /// # Errors
+    /// When the log cannot be read. Nothing is skipped: the same event is tried again next time.
+    pub fn next(&mut self, wants: &mut dyn FnMut(&str, Option<&str>) -> bool) -> io::Result<Option<Recorded>> {
+        loop {
+            let durable = self.shared.commit.durable();
+            if self.next > durable {
+                return Ok(None);
+            }
+            if self.current.is_none() && !self.enter()? {
+                return Ok(None);
+            }
+            let end = self.shared.end_of(self.current.as_ref().map(|(segment, _)| segment.base)).min(durable);
+            let (segment, scanner) = self.current.as_mut().expect("entered above");
+            if self.next > end {
+                // The segment is read to its end and there is another one.
+                self.current = None;
+                continue;
+            }
+            if self.seen < self.next {
+                // The chunk was read before this was written.
+                scanner.refresh();
+                self.seen = durable;
+            }
+            let mut found = scanner.here()?.filter(|found| found.head.seq == self.next);
+            if found.is_none() {
+                // Damaged, or entered in the middle: on to the next that is whole.
+                found = scanner.seek(self.next.0..end.0 + 1)?;
+                if segment.retired.load(Ordering::SeqCst) {
+                    // Not damage: retention has taken the segment away.
+                    self.current = None;
+                    continue;
+                }
+                let reached = found.as_ref().map_or(end.next(), |found| found.head.seq);
+                self.shared.stats.damage(self.next, reached.0 - self.next.0);
+                self.next = reached;
+            }
+            let Some(found) = found else { continue };
+            let place = Some((segment.base, found.offset));
+            scanner.skip(&found);
+            self.next = found.head.seq.next();
+            let (topic, kind, _) = found.head.names(&found.bytes);
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            if !wants(text(topic), found.head.has_kind().then(|| text(kind))) {
+                continue;
+            }
+            match found.head.event(&found.bytes) {
+                Some(event) => {
+                    return Ok(Some(Recorded { position: Position { seq: event.seq, place }, event }));
+                }
+                None if segment.retired.load(Ordering::SeqCst) => self.current = None,
+                None => self.shared.stats.damage(found.head.seq, 1),
+            }
+        }
+    }
+
+    /// Opens the segment in which the next event is, or the first behind it. Answers whether there is one.
+    fn enter(&mut self) -> io::Result<bool> {
+        let Some(segment) = self.shared.segment_of(self.next) else { return Ok(false) };
+        // What is before the oldest segment has been retired.
+        self.next = self.next.max(segment.base);
+        match self.scan(segment, SEGMENT_HEAD) {
+            Ok((segment, mut scanner)) => {
+                if segment.base < self.next {
+                    // In the middle: the first record at or behind it.
+                    if let Some(found) = scanner.seek(self.next.0..u64::MAX)? {
+                        scanner.offset = found.offset;
+                    }
+                    self.seen = self.shared.commit.durable();
+                }
+                self.current = Some((segment, scanner));
+                Ok(true)
+            }
+            // Retired between looking and opening: the next look finds what follows it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.shared.forget_gone(self.next) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}

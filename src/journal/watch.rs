@@ -1,0 +1,145 @@
+//! Waking readers by what they want. A reader that waits at the tail is told the first event behind it that concerns
+//! it, and may skip everything before: a subscriber that matches nothing costs nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use super::commit::{Commit, lock};
+use crate::event::Seq;
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The event's number.
+    pub seq: Seq,
+    /// The segment, by its first event's number, and the place in its file; `None`: to be looked up.
+    pub place: Option<(Seq, u64)>,
+}
+
+/// Which topics and types a reader wants.
+pub type Wants = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
+
+/// A reader's standing request to be woken.
+pub struct Watch {
+    wants: Wants,
+    state: Mutex<WatchState>,
+}
+
+#[derive(Default)]
+struct WatchState {
+    /// The first event that concerns the reader since it last rested.
+    next: Option<Position>,
+    waker: Option<Waker>,
+    /// The reader has examined everything that was durable, and waits.
+    resting: bool,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Watch {
+    /// Waits until there is something for a reader that has examined everything before `from`. Answers where to read
+    /// on: everything before that is of no concern to it.
+    pub async fn rest(&self, commit: &Commit, from: Seq) -> Position {
+        poll_fn(|context| {
+            let mut state = lock(&self.state);
+            if let Some(next) = state.next.take()
+                && next.seq >= from
+            {
+                state.resting = false;
+                return Poll::Ready(next);
+            }
+            // The writer raises the tail first and offers afterwards. So what is durable now may have been offered
+            // while an older offer stood in its way, and is examined by reading; what comes later is offered anew.
+            if !state.resting && commit.durable() >= from {
+                return Poll::Ready(Position { seq: from, place: None });
+            }
+            state.resting = true;
+            state.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Gives up waiting without having been woken: the reader goes on from the answer.
+    ///
+    /// Nothing before it concerns the reader.
+    pub fn rouse(&self, commit: &Commit, from: Seq) -> Position {
+        let mut state = lock(&self.state);
+        let resting = std::mem::take(&mut state.resting);
+        match state.next.take() {
+            Some(next) if next.seq >= from => next,
+            // Everything up to there was offered to those who wanted it, and this reader was offered nothing.
+            _ if resting => Position { seq: from.max(commit.offered().next()), place: None },
+            _ => Position { seq: from, place: None },
+        }
+    }
+
+    fn offer(&self, position: Position) {
+        let waker = {
+            let mut state = lock(&self.state);
+            if state.next.is_some() {
+                return;
+            }
+            state.next = Some(position);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// All who watch, and who of them wants what, remembered by topic and type.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    all: Vec<Arc<Watch>>,
+    wanted_by: HashMap<Vec<u8>, Vec<Arc<Watch>>>,
+    key: Vec<u8>,
+}
+
+/// Types come from outside: the memory of who wants what is emptied when it has seen this many.
+const MAX_KINDS: usize = 4096;
+
+impl Watches {
+    pub(super) fn add(&mut self, wants: Wants) -> Arc<Watch> {
+        let watch = Arc::new(Watch { wants, state: Mutex::default() });
+        self.all.push(Arc::clone(&watch));
+        self.wanted_by.clear();
+        watch
+    }
+
+    pub(super) fn remove(&mut self, watch: &Arc<Watch>) {
+        self.all.retain(|other| !Arc::ptr_eq(other, watch));
+        self.wanted_by.clear();
+    }
+
+    /// Tells those who want it of an event that has become durable.
+    pub(super) fn offer(&mut self, topic: &[u8], kind: Option<&[u8]>, position: Position) {
+        if self.all.is_empty() {
+            return;
+        }
+        self.key.clear();
+        self.key.extend_from_slice(topic);
+        // No UTF-8 text has these bytes, so no two pairs look the same.
+        self.key.push(if kind.is_some() { 0xff } else { 0xfe });
+        self.key.extend_from_slice(kind.unwrap_or_default());
+        if !self.wanted_by.contains_key(&self.key) {
+            if self.wanted_by.len() >= MAX_KINDS {
+                self.wanted_by.clear();
+            }
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            let wants = |watch: &&Arc<Watch>| (watch.wants)(text(topic), kind.map(text));
+            self.wanted_by.insert(self.key.clone(), self.all.iter().filter(wants).cloned().collect());
+        }
+        for watch in &self.wanted_by[&self.key] {
+            watch.offer(position);
+        }
+    }
+}
