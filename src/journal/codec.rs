@@ -354,12 +354,12 @@ mod tests {
         }
 
         #[test]
-        fn no_single_bit_goes_unnoticed(body in proptest::collection::vec(any::<u8>(), 0..60), at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn no_single_bit_goes_unnoticed(body in proptest::collection::vec(any::<u8>(), 0..60), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
             let mut record = record("github", Some("push"), None, &body);
             record.seal(Seq(9), Seq(8), 5);
             let mut bytes = bytes_of(&record).to_vec();
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             let bytes = Bytes::from(bytes);
             if let Look::Head(head) = look(&bytes, 5) {
                 prop_assert!(head.event(&bytes).is_none(), "flip at {} was not seen", at);

@@ -25,6 +25,7 @@ mod index;
 mod reader;
 mod recover;
 mod segment;
+pub mod state;
 mod stats;
 mod sweep;
 mod watch;

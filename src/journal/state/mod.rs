@@ -1,0 +1,309 @@
+//! What is kept beside the log: where each subscriber is, what was refused, what is dead. In SQLite, readable with
+//! `sqlite3 state.sqlite`.
+//!
+//! A cursor for what went well, rows for what did not: the happy path writes nothing for each delivery. The state may
+//! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
+//! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
+
+mod store;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::commit::lock;
+use super::{Hold, Keeper};
+use crate::event::{Event, EventId, Millis, Seq};
+
+use store::Store;
+
+/// A delivery that was refused at least once and is not done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// The event.
+    pub seq: Seq,
+    /// Its id.
+    pub id: EventId,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is tried again; for a dead letter, when it died.
+    pub due: Millis,
+    /// It was given up.
+    pub dead: bool,
+    /// It was under way when the process died: its next attempt is noted before it is made.
+    pub suspect: bool,
+    /// Why the last attempt failed.
+    pub reason: String,
+}
+
+/// One attempt that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The event.
+    pub seq: Seq,
+    /// Which attempt, from 1.
+    pub number: u32,
+    /// When it ended.
+    pub time: Millis,
+    /// The short label of the refusal.
+    pub label: String,
+    /// What happened.
+    pub reason: String,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// The beginning of the answer.
+    pub answer: Vec<u8>,
+}
+
+/// Where a subscriber is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The first event it has not examined.
+    pub next: Seq,
+    /// Events before this may have been tried although the cursor has not passed them.
+    pub begun: Seq,
+    /// How often in a row the process died with deliveries begun and none done.
+    pub crashes: u32,
+}
+
+/// What is saved of a subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Where it is.
+    pub cursor: Cursor,
+    /// What it owes, dead letters not included.
+    pub owed: Vec<Owed>,
+    /// How many dead letters it has.
+    pub dead: u64,
+}
+
+/// What is known of a subscriber at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// It was never seen before.
+    New,
+    /// This is where it was.
+    Saved(Saved),
+    /// It was there, but what was saved is lost: it begins with the oldest event, and repeats what it had.
+    Lost,
+}
+
+/// A change of one subscriber's state.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The new cursor.
+    pub cursor: Option<Cursor>,
+    /// Rows to write, or to remove.
+    pub rows: BTreeMap<Seq, Option<Owed>>,
+    /// Attempts to note.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The most attempts that wait in memory while the state cannot be written. Beyond it the oldest are not noted.
+const MAX_WAITING_ATTEMPTS: usize = 10_000;
+
+impl Change {
+    fn merge(&mut self, later: Self) {
+        self.cursor = later.cursor.or(self.cursor);
+        self.rows.extend(later.rows);
+        self.attempts.extend(later.attempts);
+        if let Some(surplus) = self.attempts.len().checked_sub(MAX_WAITING_ATTEMPTS) {
+            self.attempts.drain(..surplus);
+        }
+    }
+}
+
+enum Job {
+    Change {
+        subscriber: String,
+        change: Change,
+        hold: Option<(Arc<Hold>, Seq)>,
+    },
+    /// Something to be done with the store, behind all that was sent before.
+    Call(Box<dyn FnOnce(&mut Store) + Send>),
+}
+
+/// A handle on the state. Clones share it.
+#[derive(Debug, Clone)]
+pub struct State {
+    jobs: Sender<Job>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    lost: bool,
+}
+
+impl State {
+    /// Opens the state beside a log. `log_has_events`: whether there is anything it should know of.
+    ///
+    /// A state that is damaged is put aside, and every subscriber begins anew with the oldest event.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn open(directory: &Path, log_has_events: bool) -> Result<Self, String> {
+        let (store, lost) = Store::open(directory, log_has_events)?;
+        let (jobs, inbox) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("journal-state".into())
+            .spawn(move || run(store, &inbox))
+            .map_err(|error| error.to_string())?;
+        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost })
+    }
+
+    /// Has something done on the state's thread, behind everything that was sent before, and waits for it.
+    fn call<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
+        let (answer, inbox) = mpsc::sync_channel(1);
+        let job = Job::Call(Box::new(move |store| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(work(store));
+        }));
+        self.jobs.send(job).map_err(|_| "the state is closed".to_owned())?;
+        inbox.recv().map_err(|_| "the state is closed".to_owned())
+    }
+
+    /// What is known of a subscriber. Waits for the disk: for the start only.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn recall(&self, subscriber: &str) -> Result<Memory, String> {
+        let name = subscriber.to_owned();
+        let memory = self.call(move |store| store.recall(&name))??;
+        Ok(if memory == Memory::New && self.lost { Memory::Lost } else { memory })
+    }
+
+    /// Notes a change soon. Once it is written, `hold` is moved on, so that retention may follow.
+    pub fn change(&self, subscriber: &str, change: Change, hold: Option<(Arc<Hold>, Seq)>) {
+        // After the close nothing is written any more; what is not noted is delivered again.
+        let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, hold });
+    }
+
+    /// Waits until everything sent before has been tried to be written.
+    ///
+    /// # Errors
+    /// When it could not be.
+    pub fn flush(&self) -> Result<(), String> {
+        self.call(|_| ())
+    }
+
+    /// The highest number any cursor has: an event known to have been recorded.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn floor(&self) -> Result<Seq, String> {
+        self.call(|store| store.floor())?
+    }
+
+    /// The event of a number that retention has taken out of the log, where it is still owed.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
+        self.call(move |store| store.kept(seq))?
+    }
+
+    /// Forgets subscribers that are no longer configured; what they owed is not owed any more. Answers their names.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn retain_subscribers(&self, names: Vec<String>) -> Result<Vec<String>, String> {
+        self.call(move |store| store.retain_subscribers(&names))?
+    }
+
+    /// The dead letters of a subscriber, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn dead(&self, subscriber: &str, limit: u32) -> Result<Vec<Owed>, String> {
+        let name = subscriber.to_owned();
+        self.call(move |store| store.dead(&name, limit))?
+    }
+
+    /// The refused attempts of one delivery, in order.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn attempts(&self, subscriber: &str, seq: Seq) -> Result<Vec<Attempt>, String> {
+        let name = subscriber.to_owned();
+        self.call(move |store| store.attempts(&name, seq))?
+    }
+
+    /// Writes what was sent, and ends the thread.
+    pub fn close(self) {
+        let thread = lock(&self.thread).take();
+        drop(self.jobs);
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Keeper for State {
+    fn needed(&self, range: std::ops::Range<u64>) -> Result<Vec<u64>, String> {
+        // The cursors on which the holds rest must be on stable storage before anything behind them goes.
+        self.call(move |store| store.barrier().and_then(|()| store.needed(range)))?
+    }
+
+    fn keep(&self, events: &[Event]) -> Result<(), String> {
+        let events = events.to_vec();
+        self.call(move |store| store.keep(&events))?
+    }
+}
+
+/// How long to wait before a transaction that failed is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+fn run(mut store: Store, inbox: &Receiver<Job>) {
+    let mut waiting: HashMap<String, Change> = HashMap::new();
+    let mut holds: Vec<(Arc<Hold>, Seq)> = Vec::new();
+    let mut failing = false;
+    loop {
+        let first = if waiting.is_empty() {
+            inbox.recv().ok()
+        } else {
+            match inbox.recv_timeout(PAUSE) {
+                Ok(job) => Some(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => None,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        };
+        if first.is_none() && waiting.is_empty() {
+            return;
+        }
+        let mut calls = Vec::new();
+        for job in first.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok())) {
+            match job {
+                Job::Change { subscriber, change, hold } => {
+                    waiting.entry(subscriber).or_default().merge(change);
+                    holds.extend(hold);
+                }
+                Job::Call(call) => {
+                    calls.push(call);
+                    // What was sent after the question is not part of its answer.
+                    break;
+                }
+            }
+        }
+        if !waiting.is_empty() {
+            match store.write(&waiting) {
+                Ok(()) => {
+                    waiting.clear();
+                    for (hold, next) in holds.drain(..) {
+                        hold.advance(next);
+                    }
+                    if std::mem::take(&mut failing) {
+                        tracing::warn!("the delivery state can be written again");
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(%error, "cannot write the delivery state: deliveries go on, and are repeated if the process ends now");
+                    }
+                }
+            }
+        }
+        for call in calls {
+            call(&mut store);
+        }
+    }
+}
