@@ -60,9 +60,11 @@ pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Refusal {
         // What the client says above it adds nothing.
         return Refusal { label, reason: words(&chain[position..]), ..Refusal::default() };
     }
+    // The client's own words say only that a request failed; why is below.
+    let chain = if chain.len() > 1 && error.is::<hyper_util::client::legacy::Error>() { &chain[1..] } else { &chain };
     // A receiver that refuses our certificate may say so only after the handshake.
     let label = if chain.iter().any(|error| error.is::<rustls::Error>()) { "tls" } else { "protocol" };
-    Refusal { label, reason: words(&chain), ..Refusal::default() }
+    Refusal { label, reason: words(chain), ..Refusal::default() }
 }
 
 /// The error one level down. `io::Error` skips the error it wraps, which is the one that matters here.

@@ -158,10 +158,12 @@ impl Webhook {
             let response = self.client.request(request).await.map_err(|error| client::refusal(&error))?;
             let (parts, body) = response.into_parts();
             head = Some(parts.status);
-            let answer = answer::read(body)
-                .await
-                .map_err(|error| Refusal { status: Some(parts.status.as_u16()), ..client::refusal(&error) })?;
-            self.judge(&parts, answer, now)
+            match answer::read(body).await {
+                Ok(answer) => self.judge(&parts, answer, now),
+                // A no stands, however it ends.
+                Err(_) if !parts.status.is_success() => self.judge(&parts, Bytes::new(), now),
+                Err(error) => Err(Refusal { status: Some(parts.status.as_u16()), ..client::refusal(&error) }),
+            }
         };
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(outcome) => outcome,

@@ -2,7 +2,7 @@
 //! once, when the sink is opened.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
@@ -100,6 +100,10 @@ impl Template {
                 event.body.clone()
             }
         };
+        if body.is_empty() {
+            // The client says nothing of a body that is not there, and some servers answer that with 411.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         for (name, value) in &self.configured {
             headers.insert(name.clone(), value.clone());
         }
