@@ -113,12 +113,6 @@ impl<'p> Trail<'p> {
     }
 }
 
-impl Search<'_> {
-    fn measure(&mut self) {
-        self.reach = 1 + self.trails.iter().map(|trail| trail.matched).max().unwrap_or(0);
-    }
-}
-
 impl scan::Visit for Search<'_> {
     #[inline]
     fn begin(&mut self, depth: usize, at: usize) {
@@ -143,7 +137,7 @@ impl scan::Visit for Search<'_> {
                     trail.elements = None;
                 }
             }
-            self.measure();
+            self.reach = 1 + self.trails.iter().map(|trail| trail.matched).max().unwrap_or(0);
         }
     }
 
@@ -166,12 +160,12 @@ impl scan::Visit for Search<'_> {
                     if token.index == Some(elements) {
                         trail.advance();
                         trail.elements = None;
+                        self.reach = self.reach.max(depth + 1);
                     } else {
                         trail.elements = Some(elements + 1);
                     }
                 }
             }
-            self.measure();
         }
     }
 
@@ -181,15 +175,16 @@ impl scan::Visit for Search<'_> {
             for trail in &mut self.trails {
                 if trail.next(depth).is_some_and(|token| same(raw, &token.key)) {
                     trail.advance();
+                    self.reach = self.reach.max(depth + 1);
                 }
             }
-            self.measure();
         }
     }
 }
 
 /// Whether a key, as it stands between its quotes, is this one.
 fn same(raw: &[u8], key: &str) -> bool {
+    // A key that holds a backslash never stands as it is.
     raw == key.as_bytes() && !key.contains('\\')
         || raw.contains(&b'\\') && text::unescape(raw).is_some_and(|decoded| decoded == key)
 }
