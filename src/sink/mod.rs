@@ -4,8 +4,11 @@
 //! file, a broker's acknowledgement. Anything else is a [`Refusal`]. A sink never retries by itself, never reorders
 //! a batch, and may be asked to deliver the same event again at any time.
 
+pub mod cloudevents;
 pub mod file;
+pub mod line;
 pub mod stdout;
+mod thread;
 pub mod webhook;
 
 use std::future::Future;
@@ -51,6 +54,13 @@ pub struct Refusal {
     pub answer: Bytes,
 }
 
+impl Refusal {
+    /// A file or pipe that would not take it.
+    pub(crate) fn io(reason: String) -> Self {
+        Self { label: "io", reason, ..Self::default() }
+    }
+}
+
 /// What came of one delivery.
 pub type Outcome = Result<(), Refusal>;
 
@@ -76,7 +86,7 @@ pub enum LineFormat {
     /// forebay's own JSON envelope.
     #[default]
     Envelope,
-    /// CloudEvents 1.0 in JSON.
+    /// `CloudEvents` 1.0 in JSON.
     CloudEvents,
     /// The body and a line break.
     Raw,
