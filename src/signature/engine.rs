@@ -1,0 +1,453 @@
+//! A scheme with its keys, ready to check and to sign.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName};
+use subtle::ConstantTimeEq;
+
+use super::keys::{Held, Material, unhex};
+use super::scheme::{Part, parse_signed};
+use super::text::{Raw, Text};
+use super::{At, BuildError, Encoding, Rejection, Scheme, Stamp, Unit, is_form, only};
+use crate::event::{Incoming, Millis};
+use crate::secret::Key;
+
+/// The most signatures of a list that are looked at: an overlap of keys needs two or three, and Ed25519 is slow enough
+/// to be worth a limit.
+const MAX_SIGNATURES: usize = 16;
+
+/// A scheme with its keys.
+#[derive(Debug)]
+pub struct Engine {
+    header: HeaderName,
+    encoding: Encoding,
+    prefix: Box<str>,
+    list: Option<Separated>,
+    parts: Box<[Part]>,
+    stamp: Option<Clocked>,
+    id: Option<HeaderName>,
+    /// Scheme and authority of the signed URL, where the scheme signs it.
+    origin: Option<Box<str>>,
+    keys: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Separated {
+    separator: u8,
+    hmac: Box<str>,
+    ed25519: Box<str>,
+}
+
+#[derive(Debug)]
+struct Clocked {
+    place: Place,
+    unit: Unit,
+    tolerance: Duration,
+    future: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Header(HeaderName),
+    Item(Box<str>),
+    Body(Box<str>),
+}
+
+impl Engine {
+    /// Puts a scheme and its keys together. `public_url` is scheme and authority of what the sender was given.
+    ///
+    /// # Errors
+    /// When the signed text cannot be read or asks for what is not there, or a secret is not in the form it should have.
+    pub fn new(scheme: &Scheme<'_>, keys: Vec<Key>, public_url: Option<&str>) -> Result<Self, Vec<BuildError>> {
+        let mut errors = Vec::new();
+        let parts = parse_signed(scheme.signed).unwrap_or_else(|error| {
+            errors.push(error);
+            Box::new([])
+        });
+        if errors.is_empty() {
+            inconsistent(scheme, &parts, &mut errors);
+        }
+        let signs_url = parts.iter().any(|part| matches!(part, Part::Url | Part::PlainUrl));
+        let origin = public_url.filter(|_| signs_url).map(|url| url.trim_end_matches('/').into());
+        if signs_url && origin.is_none() {
+            errors.push(
+                BuildError::new("public_url", "the sender signs the URL it was given, and that is not known here")
+                    .hint("set `public_url` under `[ingress]`, such as `https://hooks.example.com`"),
+            );
+        }
+        let mut held = Vec::with_capacity(keys.len());
+        for key in keys {
+            match Held::new(scheme, key) {
+                Ok(key) => held.push(key),
+                Err(error) => errors.push(error),
+            }
+        }
+        let (header, id, stamp) = match (named(scheme.header), scheme.id.map(named).transpose(), clocked(scheme)) {
+            (Ok(header), Ok(id), Ok(stamp)) if errors.is_empty() => (header, id, stamp),
+            (header, id, stamp) => {
+                errors.extend([header.err(), id.err(), stamp.err()].into_iter().flatten());
+                return Err(errors);
+            }
+        };
+        Ok(Self {
+            header,
+            encoding: scheme.encoding,
+            prefix: scheme.prefix.into(),
+            list: scheme.list.map(|list| Separated {
+                separator: list.separator,
+                hmac: list.item.into(),
+                ed25519: list.ed25519.unwrap_or(list.item).into(),
+            }),
+            parts,
+            stamp,
+            id,
+            origin,
+            keys: held,
+        })
+    }
+
+    /// The header that carries the signature.
+    #[must_use]
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// The id of the secret with which this request was signed.
+    ///
+    /// # Errors
+    /// Why it is not genuine.
+    pub fn check(&self, incoming: &Incoming, now: Millis) -> Result<Arc<str>, Rejection> {
+        let headers = &incoming.headers;
+        let value = only(headers, &self.header)?;
+        let signatures = value.strip_prefix(self.prefix.as_bytes()).ok_or_else(|| {
+            if value.is_empty() {
+                return Rejection::empty(&self.header);
+            }
+            Rejection::malformed(format!("`{}` does not begin with `{}`", self.header, self.prefix))
+        })?;
+        if signatures.is_empty() {
+            return Err(Rejection::empty(&self.header));
+        }
+        let timestamp = self.timestamp(headers, signatures)?;
+        let id = match &self.id {
+            Some(header) => only(headers, header)?,
+            None => b"",
+        };
+        let url =
+            self.origin.as_ref().map_or(Cow::Borrowed(""), |origin| format!("{origin}{}", incoming.target).into());
+        let raw = Raw {
+            method: incoming.method.as_str(),
+            url,
+            body: &incoming.body,
+            form: says_form(headers),
+            timestamp,
+            id,
+        };
+        let text = Text::new(&self.parts, raw)?;
+        let key = self.matching(signatures, &text, now)?;
+        if let Some(stamp) = &self.stamp {
+            stamp.check(timestamp, &incoming.body, now)?;
+        }
+        Ok(key)
+    }
+
+    fn matching(&self, signatures: &[u8], text: &Text<'_>, now: Millis) -> Result<Arc<str>, Rejection> {
+        let (mut valid, mut readable) = (false, false);
+        let mut joined = None;
+        for held in self.keys.iter().filter(|held| held.key.valid_at(now)) {
+            valid = true;
+            match &held.material {
+                Material::Hmac(key) => {
+                    let mut tag = None;
+                    for item in self.items(signatures, |list| &list.hmac) {
+                        let length = key.algorithm().digest_algorithm().output_len();
+                        let Some(digest) = self.decode(item, length) else { continue };
+                        readable = true;
+                        let tag = tag.get_or_insert_with(|| hmac(key, text));
+                        if tag.as_ref().ct_eq(&digest[..length]).into() {
+                            return Ok(Arc::clone(&held.id));
+                        }
+                    }
+                }
+                Material::Ed25519(key) => {
+                    for item in self.items(signatures, |list| &list.ed25519) {
+                        let Some(signature) = self.decode(item, 64) else { continue };
+                        readable = true;
+                        let message = joined.get_or_insert_with(|| join(text));
+                        if key.verify(message, &signature).is_ok() {
+                            return Ok(Arc::clone(&held.id));
+                        }
+                    }
+                }
+            }
+        }
+        Err(match (valid, readable) {
+            (false, _) => Rejection::no_valid_secret(),
+            (true, false) => Rejection::malformed(format!("`{}` has no signature that can be read", self.header)),
+            (true, true) => Rejection::mismatch("the signature does not fit the request and any secret"),
+        })
+    }
+
+    /// The signatures in the header's value, without what names them.
+    fn items<'v>(&self, value: &'v [u8], name: impl Fn(&Separated) -> &str) -> impl Iterator<Item = &'v [u8]> {
+        let (single, several) = match &self.list {
+            None => (Some(value), None),
+            Some(list) => (None, Some(named_items(value, list.separator, name(list).as_bytes()))),
+        };
+        single.into_iter().chain(several.into_iter().flatten()).take(MAX_SIGNATURES)
+    }
+
+    fn decode(&self, text: &[u8], length: usize) -> Option<[u8; 64]> {
+        let mut out = [0; 64];
+        match self.encoding {
+            Encoding::Hex => unhex(text, &mut out[..length]).then_some(out),
+            Encoding::Base64 => {
+                // What 88 characters may decode to before their padding is looked at.
+                let mut wide = [0; 66];
+                let fits = text.len() == length.div_ceil(3) * 4;
+                let found = fits.then(|| STANDARD.decode_slice(text, &mut wide).ok())??;
+                out[..length].copy_from_slice(&wide[..length]);
+                (found == length).then_some(out)
+            }
+        }
+    }
+
+    fn timestamp<'v>(&self, headers: &'v HeaderMap, signatures: &'v [u8]) -> Result<&'v [u8], Rejection> {
+        match (self.stamp.as_ref().map(|stamp| &stamp.place), &self.list) {
+            (Some(Place::Header(header)), _) => only(headers, header),
+            (Some(Place::Item(name)), Some(list)) => {
+                let mut found = named_items(signatures, list.separator, name.as_bytes());
+                match (found.next(), found.next()) {
+                    (Some(one), None) => Ok(one),
+                    (None, _) => Err(Rejection::malformed(format!("`{}` has no `{name}`", self.header))),
+                    (Some(_), Some(_)) => {
+                        Err(Rejection::malformed(format!("`{}` has `{name}` more than once", self.header)))
+                    }
+                }
+            }
+            _ => Ok(b""),
+        }
+    }
+
+    /// The headers with which the provider would have signed this body, the signature first. `id` is used where the
+    /// scheme signs one.
+    ///
+    /// # Errors
+    /// When this side cannot sign, in words.
+    pub fn sign(&self, url: &str, body: &[u8], id: &str, now: Millis) -> Result<Vec<(HeaderName, String)>, String> {
+        let held = self.keys.iter().find(|held| held.key.valid_at(now)).ok_or("no secret is valid at this time")?;
+        let Material::Hmac(key) = &held.material else {
+            return Err(format!("the secret `{}` is a public key, which can only check", held.id));
+        };
+        let timestamp = match &self.stamp {
+            Some(Clocked { place: Place::Body(_), .. }) | None => String::new(),
+            Some(Clocked { unit: Unit::Millis, .. }) => now.0.to_string(),
+            Some(_) => now.seconds().to_string(),
+        };
+        if let Some(stamp) = &self.stamp {
+            stamp.check(timestamp.as_bytes(), body, now).map_err(|rejection| rejection.reason)?;
+        }
+        // A form is signed as such only by Twilio, which sends nothing else unless the URL has the body's digest.
+        let form = self.parts.contains(&Part::Form) && !url.contains("bodySHA256=");
+        let raw =
+            Raw { method: "POST", url: url.into(), body, form, timestamp: timestamp.as_bytes(), id: id.as_bytes() };
+        let text = Text::new(&self.parts, raw).map_err(|rejection| rejection.reason)?;
+        let digest = self.encode(hmac(key, &text).as_ref());
+        let value = match (&self.list, &self.stamp) {
+            (Some(list), Some(Clocked { place: Place::Item(name), .. })) => {
+                format!("{}{name}{timestamp}{}{}{digest}", self.prefix, char::from(list.separator), list.hmac)
+            }
+            (Some(list), _) => format!("{}{}{digest}", self.prefix, list.hmac),
+            (None, _) => format!("{}{digest}", self.prefix),
+        };
+        let mut headers = vec![(self.header.clone(), value)];
+        if let Some(Clocked { place: Place::Header(header), .. }) = &self.stamp {
+            headers.push((header.clone(), timestamp));
+        }
+        if let Some(header) = &self.id {
+            headers.push((header.clone(), id.to_owned()));
+        }
+        if form {
+            headers.push((CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned()));
+        }
+        Ok(headers)
+    }
+
+    fn encode(&self, digest: &[u8]) -> String {
+        use std::fmt::Write;
+        match self.encoding {
+            Encoding::Base64 => STANDARD.encode(digest),
+            Encoding::Hex => digest.iter().fold(String::with_capacity(digest.len() * 2), |mut out, byte| {
+                write!(out, "{byte:02x}").expect("a string takes everything");
+                out
+            }),
+        }
+    }
+}
+
+impl Clocked {
+    /// `text` is the timestamp as it was signed; one in the body is looked up here, when the signature is known to fit.
+    fn check(&self, text: &[u8], body: &[u8], now: Millis) -> Result<(), Rejection> {
+        let from_body;
+        let text = match &self.place {
+            Place::Body(pointer) => {
+                from_body = body_integer(body, pointer).ok_or_else(|| Rejection {
+                    label: "missing",
+                    reason: format!("the body has no timestamp at `{pointer}`"),
+                })?;
+                from_body.as_bytes()
+            }
+            _ => text,
+        };
+        let stamp =
+            integer(text).ok_or_else(|| Rejection::malformed("the timestamp is not a whole number".to_owned()))?;
+        let seconds = match self.unit {
+            Unit::Seconds => true,
+            Unit::Millis => false,
+            Unit::Either => stamp < 100_000_000_000,
+        };
+        // Compared in the sender's own unit: half a second too late by this clock is not late by one that counts seconds.
+        let age = if seconds { (now.seconds() - stamp).saturating_mul(1000) } else { now.0 - stamp };
+        let tolerance = i64::try_from(self.tolerance.as_millis()).unwrap_or(i64::MAX);
+        let stale = age > tolerance || (self.future && age < -tolerance);
+        if stale {
+            let (by, way) = (age.unsigned_abs() / 1000, if age < 0 { "in the future" } else { "old" });
+            return Err(Rejection { label: "stale", reason: format!("the timestamp is {by} s {way}") });
+        }
+        Ok(())
+    }
+}
+
+/// A timestamp as providers write it: digits and nothing else, no more than fit.
+fn integer(text: &[u8]) -> Option<i64> {
+    let digits = (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    digits.then(|| text.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+}
+
+/// An integer in a JSON body, or a string that may be one.
+fn body_integer(body: &[u8], pointer: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    match value.pointer(pointer)? {
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn named_items<'v>(value: &'v [u8], separator: u8, name: &[u8]) -> impl Iterator<Item = &'v [u8]> {
+    value.split(move |byte| *byte == separator).filter_map(move |item| item.trim_ascii().strip_prefix(name))
+}
+
+fn says_form(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_form)
+}
+
+fn hmac(key: &ring::hmac::Key, text: &Text<'_>) -> ring::hmac::Tag {
+    let mut context = ring::hmac::Context::with_key(key);
+    text.feed(|piece| context.update(piece));
+    context.sign()
+}
+
+/// Ed25519 hashes its message twice, so it has to be there in one piece.
+fn join(text: &Text<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    text.feed(|piece| out.extend_from_slice(piece));
+    out
+}
+
+fn named(header: &str) -> Result<HeaderName, BuildError> {
+    header.parse().map_err(|_| BuildError::new("header", format!("`{header}` is not a header name")))
+}
+
+fn clocked(scheme: &Scheme<'_>) -> Result<Option<Clocked>, BuildError> {
+    let Some(Stamp { at, unit, tolerance, future }) = scheme.timestamp else { return Ok(None) };
+    let place = match at {
+        At::Header(header) => Place::Header(named(header)?),
+        At::Item(name) => Place::Item(name.into()),
+        At::Body(pointer) => Place::Body(pointer.into()),
+    };
+    Ok(Some(Clocked { place, unit, tolerance, future }))
+}
+
+/// What the signed text asks for and is not there, and what is there and not signed, which would protect nothing.
+fn inconsistent(scheme: &Scheme<'_>, parts: &[Part], errors: &mut Vec<BuildError>) {
+    let at = scheme.timestamp.map(|stamp| stamp.at);
+    match (parts.contains(&Part::Timestamp), at) {
+        (true, None) => errors.push(
+            BuildError::new("timestamp", "the signed text has `{timestamp}`, and where that is is not said")
+                .hint("add `timestamp = { header = \"...\" }`"),
+        ),
+        (true, Some(At::Body(_))) => errors.push(
+            BuildError::new(
+                "timestamp",
+                "the signed text has `{timestamp}`, and the body is not read before it is verified",
+            )
+            .hint("take `{timestamp}` out of `signed`: the body, which holds it, is signed"),
+        ),
+        (false, Some(At::Header(_) | At::Item(_))) => errors.push(
+            BuildError::new("timestamp", "the timestamp is not in the signed text, so anyone could change it")
+                .hint("add `{timestamp}` to `signed`, or leave `timestamp` out"),
+        ),
+        _ => {}
+    }
+    match (parts.contains(&Part::Id), scheme.id) {
+        (true, None) => errors.push(
+            BuildError::new("id", "the signed text has `{id}`, and where that is is not said")
+                .hint("add `id = { header = \"...\" }`"),
+        ),
+        (false, Some(_)) => errors.push(
+            BuildError::new("id", "the id is not in the signed text")
+                .hint("add `{id}` to `signed`; an id that is not signed belongs into the topic's `delivery_id`"),
+        ),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_digits() {
+        assert_eq!(integer(b"1700000000"), Some(1_700_000_000));
+        assert_eq!(integer(b"999999999999999"), Some(999_999_999_999_999));
+        for bad in
+            ["", "-1", "+1", "1.0", "1e9", " 1", "1 ", "Infinity", "NaN", "0x10", "1_0", "9999999999999999", "\u{661}"]
+        {
+            assert_eq!(integer(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tolerance_goes_by_the_unit_of_the_sender() {
+        let stamp = |unit, future| Clocked {
+            place: Place::Item("t=".into()),
+            unit,
+            tolerance: Duration::from_secs(300),
+            future,
+        };
+        let now = Millis(1_700_000_300_999);
+        let table = [
+            (Unit::Seconds, true, "1700000000", true),
+            (Unit::Seconds, true, "1699999999", false),
+            (Unit::Seconds, true, "1700000600", true),
+            (Unit::Seconds, true, "1700000601", false),
+            (Unit::Seconds, false, "1700000601", true),
+            (Unit::Seconds, false, "1699999999", false),
+            (Unit::Millis, true, "1700000000999", true),
+            (Unit::Millis, true, "1700000000998", false),
+            (Unit::Either, true, "1700000000", true),
+            (Unit::Either, true, "1700000000998", false),
+        ];
+        for (unit, future, text, fresh) in table {
+            let verdict = stamp(unit, future).check(text.as_bytes(), b"", now);
+            assert_eq!(verdict.is_ok(), fresh, "{unit:?} {future} {text}");
+            assert!(verdict.is_ok() || verdict.is_err_and(|rejection| rejection.label == "stale"));
+        }
+    }
+}
