@@ -5,7 +5,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::name::TopicName;
-use crate::secret::KeyLabel;
 use crate::validate::{Source, Validator};
 
 /// A media type as `type/subtype`; `*` stands for anything in either part.
@@ -19,8 +18,6 @@ pub struct Topic {
     pub name: TopicName,
     /// What decides whether a request is genuine.
     pub validator: Validator,
-    /// The validator's secrets by id and validity.
-    pub keys: Vec<KeyLabel>,
     /// The largest body, in bytes.
     pub max_body: u64,
     /// Client addresses that may send; empty: any.

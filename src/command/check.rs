@@ -93,7 +93,7 @@ fn topic_lines(out: &mut String, plan: &Plan, topic: &Topic) -> fmt::Result {
     writeln!(out, "\ntopic {}", topic.name)?;
     line(out, "url", plan.topic_url(&topic.name))?;
     line(out, "validator", topic.validator.kind())?;
-    for key in &topic.keys {
+    for key in plan.keys.get(&topic.name).into_iter().flatten() {
         line(out, "secret", Validity(key))?;
     }
     let accept = list(topic.accept.iter().map(|kind| &kind.0));

@@ -22,6 +22,7 @@ mod topic;
 mod validator;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,6 +35,7 @@ use crate::event::Millis;
 use crate::http::{Admin, Ingress};
 use crate::journal::Settings;
 use crate::name::TopicName;
+use crate::secret::KeyLabel;
 use crate::topic::Topic;
 
 /// The exit code for a wrong configuration: `EX_CONFIG` of `sysexits.h`.
@@ -71,6 +73,8 @@ pub struct Plan {
     pub log: Log,
     /// Every topic, by name.
     pub topics: Vec<Topic>,
+    /// The secrets of each topic's validator, by id and validity.
+    pub keys: BTreeMap<TopicName, Vec<KeyLabel>>,
     /// Every subscriber, by name.
     pub subscribers: Vec<Subscriber>,
 }
@@ -170,5 +174,5 @@ fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
     let topics = topic::all(&file, around, &ingress);
     let subscribers = subscriber::all(&file, around, &topics, &journal);
     let ingress = ingress.settings;
-    Some(Plan { ingress, admin, journal, log, topics: topics.into_good(), subscribers: subscribers? })
+    Some(Plan { ingress, admin, journal, log, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
 }

@@ -116,7 +116,7 @@ fn pattern(value: &Value<'_>, topics: &Topics<'_>, names: &[&str]) -> Option<Pat
         value.error(format!("`{text}` can match no configured topic"), hint);
         return None;
     }
-    let mut matched = topics.good().iter().filter(|topic| pattern.may_match_topic(topic.name.as_str())).peekable();
+    let mut matched = topics.good.iter().filter(|topic| pattern.may_match_topic(topic.name.as_str())).peekable();
     if kind.is_some() && matched.peek().is_some() && matched.all(|topic| topic.event_type.is_empty()) {
         value.warn(
             format!("`{text}` asks for a type, and the events of `{topic}` have none"),

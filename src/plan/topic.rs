@@ -1,36 +1,29 @@
 //! Topics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::listen::{Way, is_local, networks};
 use super::{Surroundings, defaults, source, validator};
 use crate::config::{Table, Value};
 use crate::name::TopicName;
+use crate::secret::KeyLabel;
 use crate::topic::{MediaType, Topic};
 
 /// The topics of a file, those that could be read and those that are merely named.
+#[derive(Default)]
 pub(super) struct Topics<'t> {
-    good: Vec<Topic>,
-    /// Every topic with its key, so that one mistake in a topic is not reported again of all who name it.
+    pub(super) good: Vec<Topic>,
+    /// The secrets of the good ones.
+    pub(super) keys: BTreeMap<TopicName, Vec<KeyLabel>>,
+    /// Every topic with its table, so that one mistake in a topic is not reported again of all who name it.
     pub(super) named: Vec<(TopicName, Table<'t>)>,
-}
-
-impl Topics<'_> {
-    /// Those that could be read.
-    pub(super) fn good(&self) -> &[Topic] {
-        &self.good
-    }
-
-    /// Those that could be read.
-    pub(super) fn into_good(self) -> Vec<Topic> {
-        self.good
-    }
 }
 
 /// Reads `[topics.*]`.
 pub(super) fn all<'t>(file: &Table<'t>, around: &Surroundings<'_>, ingress: &Way<'_>) -> Topics<'t> {
     const HOW: &str = "write `[topics.NAME]`";
-    let mut topics = Topics { good: Vec::new(), named: Vec::new() };
+    let mut topics = Topics::default();
     let table = file.get("topics").and_then(|value| value.table(HOW));
     for value in table.iter().flat_map(Table::all) {
         let name = TopicName::parse(value.key());
@@ -42,7 +35,10 @@ pub(super) fn all<'t>(file: &Table<'t>, around: &Surroundings<'_>, ingress: &Way
         if let Ok(name) = &name {
             topics.named.push((name.clone(), table.clone()));
         }
-        topics.good.extend(topic(&table, name.ok(), around, ingress));
+        if let Some((topic, keys)) = topic(&table, name.ok(), around, ingress) {
+            topics.keys.insert(topic.name.clone(), keys);
+            topics.good.push(topic);
+        }
     }
     if topics.named.is_empty() && table.is_none_or(|table| table.all().next().is_none()) {
         file.warn("no topic is configured: every request is refused", "add a table `[topics.NAME]`");
@@ -50,7 +46,12 @@ pub(super) fn all<'t>(file: &Table<'t>, around: &Surroundings<'_>, ingress: &Way
     topics
 }
 
-fn topic(table: &Table<'_>, name: Option<TopicName>, around: &Surroundings<'_>, ingress: &Way<'_>) -> Option<Topic> {
+fn topic(
+    table: &Table<'_>,
+    name: Option<TopicName>,
+    around: &Surroundings<'_>,
+    ingress: &Way<'_>,
+) -> Option<(Topic, Vec<KeyLabel>)> {
     let get = |key: &str| table.get(key);
     let max_body = get("max_body").map_or(Some(ingress.max_body), |value| max_body(&value, ingress));
     let allow_from = get("allow_from").map(|value| allow_from(&value, ingress)).unwrap_or_default();
@@ -63,7 +64,7 @@ fn topic(table: &Table<'_>, name: Option<TopicName>, around: &Surroundings<'_>, 
         |key: &str| get(key).map(|value| value.one_or_more().iter().filter_map(source::one).collect::<Vec<_>>());
     let (event_type, delivery_id) = (places("event_type"), places("delivery_id"));
     let (validator, keys) = validator::read(table, around, ingress.settings.public_url.as_deref())?;
-    Some(Topic {
+    let topic = Topic {
         name: name?,
         max_body: max_body?,
         allow_from,
@@ -72,8 +73,8 @@ fn topic(table: &Table<'_>, name: Option<TopicName>, around: &Surroundings<'_>, 
         event_type: event_type.unwrap_or_else(|| validator.event_type().to_vec()),
         delivery_id: delivery_id.unwrap_or_else(|| validator.delivery_id().to_vec()),
         validator,
-        keys,
-    })
+    };
+    Some((topic, keys))
 }
 
 fn max_body(value: &Value<'_>, ingress: &Way<'_>) -> Option<u64> {
