@@ -1,5 +1,6 @@
 //! Secrets: where they come from, when they are valid, and the only place that compares them. Never printed.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -65,15 +66,23 @@ impl SecretSource {
     /// # Errors
     /// When the variable or file is missing or unreadable, or what is there is empty or too long.
     pub fn read(&self) -> Result<Secret, SecretError> {
+        self.read_with(&|name| std::env::var_os(name))
+    }
+
+    /// Reads the secret with these environment variables instead of the process's own.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub fn read_with(&self, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
         match self {
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt;
-                let value = std::env::var_os(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
+                let value = env(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
                 Secret::new(value.into_vec())
             }
             Self::File(path) => read_file(path),
             Self::Credential(name) => {
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(SecretError::NoCredentials)?;
+                let folder = env("CREDENTIALS_DIRECTORY").ok_or(SecretError::NoCredentials)?;
                 read_file(&Path::new(&folder).join(name))
             }
         }
@@ -138,7 +147,24 @@ pub struct Key {
     pub not_after: Option<Millis>,
 }
 
+/// What may be told of a [`Key`]: all but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyLabel {
+    /// What the metric and the log call it.
+    pub id: String,
+    /// Not valid earlier than this.
+    pub not_before: Option<Millis>,
+    /// Not valid at this time or later.
+    pub not_after: Option<Millis>,
+}
+
 impl Key {
+    /// What may be told of it.
+    #[must_use]
+    pub fn label(&self) -> KeyLabel {
+        KeyLabel { id: self.id.clone(), not_before: self.not_before, not_after: self.not_after }
+    }
+
     /// Whether it counts at that moment.
     #[must_use]
     pub fn valid_at(&self, now: Millis) -> bool {

@@ -1,1 +1,3 @@
-//! (to come)
+//! One file a command.
+
+pub mod check;

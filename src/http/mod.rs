@@ -31,8 +31,10 @@ impl fmt::Display for Listen {
 pub struct Ingress {
     /// Where it listens.
     pub listen: Vec<Listen>,
-    /// Before `/http/{topic}`: begins with `/`, does not end with one.
+    /// Before `/http/{topic}`: begins with `/` and does not end with one, or is empty.
     pub base_path: String,
+    /// What senders were given as scheme and authority, such as `https://hooks.example.com`; no path.
+    pub public_url: Option<String>,
     /// All bodies in flight together, in bytes; beyond it 503.
     pub max_body_memory: u64,
     /// From the first byte of a request (or the accept) to the end of its headers.

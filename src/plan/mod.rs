@@ -1,10 +1,45 @@
 //! From a configuration as written to what it means. After a [`Plan`] nothing can be wrong with the file any more;
-//! nothing has touched the machine yet.
+//! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
+//!
+//! - `listen`: ingress and admin listener; `journal`: journal and log.
+//! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
+//! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
+//! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
+//!
+//! Each takes what it can from its part of the tree, reports everything that is wrong there, and leaves the rest to
+//! the others: the result exists only if nobody found an error.
 
+pub mod defaults;
+mod journal;
+mod listen;
+mod secret;
+mod sink;
+mod source;
+mod subscriber;
+mod syntax;
+mod template;
+mod topic;
+mod validator;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use toml::de::DeTable;
+
+use crate::config::{Problems, Report, Table};
 use crate::deliver::Subscriber;
+use crate::event::Millis;
 use crate::http::{Admin, Ingress};
-use crate::journal;
+use crate::journal::Settings;
+use crate::name::TopicName;
+use crate::secret::KeyLabel;
 use crate::topic::Topic;
+
+/// The exit code for a wrong configuration: `EX_CONFIG` of `sysexits.h`.
+pub const EXIT_CONFIG: u8 = 78;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,11 +68,111 @@ pub struct Plan {
     /// The admin listener.
     pub admin: Admin,
     /// The journal.
-    pub journal: journal::Settings,
+    pub journal: Settings,
     /// The log.
     pub log: Log,
     /// Every topic, by name.
     pub topics: Vec<Topic>,
+    /// The secrets of each topic's validator, by id and validity.
+    pub keys: BTreeMap<TopicName, Vec<KeyLabel>>,
     /// Every subscriber, by name.
     pub subscribers: Vec<Subscriber>,
+}
+
+impl Plan {
+    /// Where senders post to a topic: under `public_url`, or else under the first address the ingress listens on.
+    #[must_use]
+    pub fn topic_url(&self, topic: &TopicName) -> String {
+        let origin = match (&self.ingress.public_url, self.ingress.listen.first()) {
+            (Some(url), _) => url.clone(),
+            (None, Some(listen)) => format!("http://{listen}"),
+            (None, None) => String::new(),
+        };
+        format!("{origin}{}/http/{topic}", self.ingress.base_path)
+    }
+}
+
+/// A plan, and what is unwise about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the file means.
+    pub plan: Plan,
+    /// What works, but should be thought over. Empty if nothing.
+    pub warnings: Report,
+}
+
+/// What a configuration takes from outside its file.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Relative paths begin here: the folder of the file.
+    pub folder: &'a Path,
+    /// The environment variables.
+    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The time, for warnings about secrets that are no longer or not yet valid.
+    pub now: Millis,
+}
+
+impl Surroundings<'_> {
+    /// A path of the file as this process can use it.
+    fn path(&self, written: &str) -> PathBuf {
+        // Taken apart and put together, it loses a `./` in the middle.
+        self.folder.join(written).components().collect()
+    }
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Everything that is wrong with it, or that it cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let unreadable = |message: String| {
+        let hint = "name the file with `--config FILE` or `$FOREBAY_CONFIG`; `forebay dev` needs none".to_owned();
+        Report::unreadable(&name, message, hint)
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(format!("cannot read the configuration: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))?;
+    parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+}
+
+/// Reads the text of a configuration. `name` is what problems call it; relative paths in it begin in `folder`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Report> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    parse_in(text, name, &Surroundings { folder, env: &|name| std::env::var_os(name), now })
+}
+
+/// Reads the text of a configuration with nothing taken from the process but files.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_in(text: &str, name: &str, around: &Surroundings<'_>) -> Result<Loaded, Report> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let problems = Problems::default();
+    let plan = read(&Table::root(tree.get_ref(), &problems), around);
+    let problems = syntax::add(problems, text, &errors);
+    match plan {
+        Some(plan) if problems.errors() == 0 => Ok(Loaded { plan, warnings: Report::new(name, text, problems) }),
+        _ => Err(Report::new(name, text, problems)),
+    }
+}
+
+/// Reads all tables; `None` only if something was reported.
+fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
+    let file = file.clone().only_and("", &["backstage"]);
+    if let Some(backstage) = file.get("backstage") {
+        backstage.mask();
+        backstage.wrong_key("this version has no Backstage event bus", "remove the table `[backstage]`");
+    }
+    let ingress = listen::ingress(&file, around);
+    let admin = listen::admin(&file, around, &ingress.listen);
+    let journal = journal::read(&file, around);
+    let log = journal::log(&file);
+    let topics = topic::all(&file, around, &ingress);
+    let subscribers = subscriber::all(&file, around, &topics, &journal);
+    let ingress = ingress.settings;
+    Some(Plan { ingress, admin, journal, log, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
 }

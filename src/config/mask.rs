@@ -1,0 +1,83 @@
+//! Shows a line of the file without the secrets in it.
+
+use std::ops::Range;
+
+/// What stands for a secret.
+const STARS: &str = "***";
+
+/// One line as it may be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The text, without its line break.
+    pub text: String,
+    /// What the asked-for bytes have become in it, at least one character wide where the line has one.
+    pub span: Range<usize>,
+}
+
+/// Shows the line that begins at byte `start` of `source`, with every masked range as `***`, and says where the part
+/// `span` of the source is in it. Ranges may overlap, reach over several lines, and cut what they like but characters.
+#[must_use]
+pub fn line(source: &str, start: usize, span: &Range<usize>, masked: &[Range<usize>]) -> Shown {
+    let line = source[start..].lines().next().unwrap_or_default();
+    let end = start + line.len();
+    let mut hidden: Vec<Range<usize>> = masked
+        .iter()
+        .filter(|range| range.start < end && range.end > start)
+        .map(|range| range.start.max(start)..range.end.min(end))
+        .collect();
+    hidden.sort_by_key(|range| (range.start, range.end));
+    let mut text = String::new();
+    let mut at = start;
+    let (mut from, mut until) = (None, None);
+    for range in hidden {
+        if range.end <= at {
+            continue;
+        }
+        let begin = range.start.max(at);
+        place(&mut from, span.start, at, begin, text.len());
+        place(&mut until, span.end, at, begin, text.len());
+        text.push_str(&source[at..begin]);
+        let quote = ["\"", "'"].into_iter().find(|quote| source[begin..].starts_with(quote)).unwrap_or("");
+        // An offset inside what is hidden is at its beginning, or at its end when it ends the span.
+        if from.is_none() && span.start < range.end {
+            from = Some(text.len());
+        }
+        text.extend([quote, STARS, quote]);
+        if until.is_none() && span.end <= range.end {
+            until = Some(text.len());
+        }
+        at = range.end;
+    }
+    place(&mut from, span.start, at, end, text.len());
+    place(&mut until, span.end, at, end, text.len());
+    text.push_str(&source[at..end]);
+    let from = from.unwrap_or(text.len());
+    let until = until.unwrap_or(text.len()).max(from);
+    Shown { span: from..until, text }
+}
+
+/// Settles where `offset` of the source is shown if it lies in the piece `begin..end`, which is shown from `shown` on.
+fn place(slot: &mut Option<usize>, offset: usize, begin: usize, end: usize, shown: usize) {
+    if slot.is_none() && offset <= end {
+        *slot = Some(shown + offset.saturating_sub(begin));
+    }
+}
+
+/// The parts of a line that could be a secret where the parser lost its way and nobody knows what is a value: all but
+/// keys, table names and punctuation.
+#[must_use]
+pub fn doubtful(source: &str, start: usize) -> Option<Range<usize>> {
+    let line = source[start..].lines().next().unwrap_or_default();
+    // A table's header may be shown; a value can begin with a bracket too, and then has quotes or commas.
+    if line.trim_start().starts_with('[') && !line.contains(['"', '\'', ',', '=', ' ']) {
+        return None;
+    }
+    let key = line.find('=').filter(|at| {
+        let before = line[..*at].trim();
+        !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    });
+    let from = key.map_or(0, |at| at + 1);
+    let value = line[from..].trim();
+    let begin = start + from + (line[from..].len() - line[from..].trim_start().len());
+    (!value.is_empty()).then(|| begin..begin + value.len())
+}
