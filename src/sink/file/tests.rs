@@ -101,6 +101,20 @@ fn a_locked_file_is_waited_for() {
     assert_eq!(read(&directory.path().join("a")), "1\n2\n");
 }
 
+#[test]
+fn a_file_that_was_moved_away_is_noticed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut writer = Writer::new(&settings(directory.path(), "a", None)).expect("a template");
+    let file = |name: &str| directory.path().join(name);
+    assert_eq!(writer.deliver(&batch(&[("", "1")])), [Ok(())]);
+    fs::rename(file("a"), file("b")).expect("moved");
+    assert_eq!(writer.deliver(&batch(&[("", "2")])), [Ok(())]);
+    assert_eq!((read(&file("b")), read(&file("a"))), ("1\n".into(), "2\n".into()));
+    fs::rename(file("b"), file("a")).expect("replaced");
+    assert_eq!(writer.deliver(&batch(&[("", "3")])), [Ok(())]);
+    assert_eq!(read(&file("a")), "1\n3\n");
+}
+
 /// Two sinks write the same rotated file while each now and then has it renamed away and reopened.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_among_writers_rotation_and_reopening() {
