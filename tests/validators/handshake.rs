@@ -119,3 +119,24 @@ fn no_handshake_makes_an_event() {
         }
     }
 }
+
+#[test]
+fn discord_pings_in_two_ways() {
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a pair");
+    let discord = validator("discord", &crate::request::hex(pair.public_key().as_ref()));
+    let time = NOW.seconds().to_string();
+    let sent = |body: &str| {
+        let signature = crate::request::hex(pair.sign(format!("{time}{body}").as_bytes()).as_ref());
+        let headers = [("x-signature-ed25519", &*signature), ("x-signature-timestamp", &*time)];
+        post("/", &headers, body)
+    };
+    let answer = reply(&discord, sent(r#"{"type":1,"id":"1"}"#));
+    assert_eq!((answer.status, &*answer.body), (200, &b"{\"type\":1}"[..]));
+    assert_eq!(header(&answer, "content-type"), Some(&b"application/json"[..]));
+    let answer = reply(&discord, sent(r#"{"version":1,"type":0}"#));
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    let event = r#"{"version":1,"type":1,"event":{"type":"APPLICATION_AUTHORIZED"}}"#;
+    assert_eq!(verdict(&discord, sent(event)), "genuine");
+    assert_eq!(verdict(&discord, sent(r#"{"type":2}"#)), "genuine");
+}

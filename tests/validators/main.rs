@@ -3,6 +3,7 @@
 mod build;
 mod fuzz;
 mod handshake;
+mod payloads;
 mod request;
 mod signing;
 mod traps;

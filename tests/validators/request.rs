@@ -65,3 +65,12 @@ pub(crate) fn verdict(validator: &Validator, incoming: Incoming) -> &'static str
         Verdict::Refused(rejection) => rejection.label,
     }
 }
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        write!(out, "{byte:02x}").expect("a string takes everything");
+        out
+    })
+}

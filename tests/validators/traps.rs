@@ -8,7 +8,7 @@ use forebay::validate::{Algorithm, Encoding, Options, Source, Validator, Verdict
 use http::HeaderName;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-use crate::request::{NOW, ORIGIN, key, options, post, secret, validator, verdict};
+use crate::request::{NOW, ORIGIN, hex, key, options, post, secret, validator, verdict};
 
 /// The headers as the provider would send them.
 fn headers(validator: &Validator, body: &str) -> Vec<(String, String)> {
@@ -340,14 +340,6 @@ fn a_public_key_checks_and_is_never_a_secret() {
     let sent = [("x-signature-ed25519", &*signature), ("x-signature-timestamp", &*time)];
     assert_eq!(verdict(&discord, post("", &sent, body)), "genuine");
     assert_eq!(verdict(&discord, post("", &sent, "{ }")), "mismatch");
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("a string takes everything");
-        out
-    })
 }
 
 #[test]
