@@ -1,5 +1,6 @@
 //! The interleaved rounds: which cases, in which order, and what to do with one that fails.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(
         results.floors = CONNECTIONS.map(|connections| (connections, fleet.floor(connections))).to_vec();
     }
     let single = options.wants(Part::Single);
-    let cases: Vec<Case> = steps.iter().map(|(case, _)| *case).chain(single.then_some(Case::Ingest)).collect();
+    let cases: BTreeSet<Case> = steps.iter().map(|(case, _)| *case).chain(single.then_some(Case::Ingest)).collect();
     for case in cases.into_iter().filter(|case| !matches!(case, Case::Bare | Case::Hmac)) {
         if fleet.daemon(case).is_some() {
             continue;
