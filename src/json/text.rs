@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use super::run;
 
-/// The text of one JSON value, given as its raw bytes: a string decoded (an escaped lone surrogate as U+FFFD), a
-/// number or boolean as it stands, `None` for `null`, arrays, objects, and what is no JSON value.
+/// The text of one well-formed JSON value, given as its raw bytes, such as [`super::find`] gives.
+///
+/// A string comes decoded, an escaped lone surrogate as U+FFFD; a number or boolean as it stands; `null`, arrays and
+/// objects have none. Never panics, whatever the bytes.
 #[must_use]
 pub fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
     match raw {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +11,9 @@ use subtle::ConstantTimeEq;
 
 use super::keys::{Held, Material, unhex};
 use super::scheme::{Part, parse_signed};
+use super::stamp::{Clocked, Place};
 use super::text::{Raw, Text};
-use super::{At, BuildError, Encoding, Rejection, Scheme, Stamp, Unit, is_form, only};
+use super::{At, BuildError, Encoding, Rejection, Scheme, is_form, only};
 use crate::event::{Incoming, Millis};
 use crate::secret::Key;
 
@@ -41,21 +41,6 @@ struct Separated {
     separator: u8,
     hmac: Box<str>,
     ed25519: Box<str>,
-}
-
-#[derive(Debug)]
-struct Clocked {
-    place: Place,
-    unit: Unit,
-    tolerance: Duration,
-    future: bool,
-}
-
-#[derive(Debug)]
-enum Place {
-    Header(HeaderName),
-    Item(Box<str>),
-    Body(Box<str>),
 }
 
 impl Engine {
@@ -87,7 +72,11 @@ impl Engine {
                 Err(error) => errors.push(error),
             }
         }
-        let (header, id, stamp) = match (named(scheme.header), scheme.id.map(named).transpose(), clocked(scheme)) {
+        let (header, id, stamp) = match (
+            named(scheme.header),
+            scheme.id.map(named).transpose(),
+            scheme.timestamp.map(Clocked::new).transpose(),
+        ) {
             (Ok(header), Ok(id), Ok(stamp)) if errors.is_empty() => (header, id, stamp),
             (header, id, stamp) => {
                 errors.extend([header.err(), id.err(), stamp.err()].into_iter().flatten());
@@ -144,7 +133,7 @@ impl Engine {
             method: incoming.method.as_str(),
             url,
             body: &incoming.body,
-            form: says_form(headers),
+            form: self.looks_at_form() && says_form(headers),
             timestamp,
             id,
         };
@@ -191,6 +180,10 @@ impl Engine {
             (true, false) => Rejection::malformed(format!("`{}` has no signature that can be read", self.header)),
             (true, true) => Rejection::mismatch("the signature does not fit the request and any secret"),
         })
+    }
+
+    fn looks_at_form(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Payload | Part::Form))
     }
 
     /// The signatures in the header's value, without what names them.
@@ -245,9 +238,8 @@ impl Engine {
             return Err(format!("the secret `{}` is a public key, which can only check", held.id));
         };
         let timestamp = match &self.stamp {
-            Some(Clocked { place: Place::Body(_), .. }) | None => String::new(),
-            Some(Clocked { unit: Unit::Millis, .. }) => now.0.to_string(),
-            Some(_) => now.seconds().to_string(),
+            Some(stamp) => stamp.write(now),
+            None => String::new(),
         };
         if let Some(stamp) = &self.stamp {
             stamp.check(timestamp.as_bytes(), body, now).map_err(|rejection| rejection.reason)?;
@@ -290,55 +282,6 @@ impl Engine {
     }
 }
 
-impl Clocked {
-    /// `text` is the timestamp as it was signed; one in the body is looked up here, when the signature is known to fit.
-    fn check(&self, text: &[u8], body: &[u8], now: Millis) -> Result<(), Rejection> {
-        let from_body;
-        let text = match &self.place {
-            Place::Body(pointer) => {
-                from_body = body_integer(body, pointer).ok_or_else(|| Rejection {
-                    label: "missing",
-                    reason: format!("the body has no timestamp at `{pointer}`"),
-                })?;
-                from_body.as_bytes()
-            }
-            _ => text,
-        };
-        let stamp =
-            integer(text).ok_or_else(|| Rejection::malformed("the timestamp is not a whole number".to_owned()))?;
-        let seconds = match self.unit {
-            Unit::Seconds => true,
-            Unit::Millis => false,
-            Unit::Either => stamp < 100_000_000_000,
-        };
-        // Compared in the sender's own unit: half a second too late by this clock is not late by one that counts seconds.
-        let age = if seconds { (now.seconds() - stamp).saturating_mul(1000) } else { now.0 - stamp };
-        let tolerance = i64::try_from(self.tolerance.as_millis()).unwrap_or(i64::MAX);
-        let stale = age > tolerance || (self.future && age < -tolerance);
-        if stale {
-            let (by, way) = (age.unsigned_abs() / 1000, if age < 0 { "in the future" } else { "old" });
-            return Err(Rejection { label: "stale", reason: format!("the timestamp is {by} s {way}") });
-        }
-        Ok(())
-    }
-}
-
-/// A timestamp as providers write it: digits and nothing else, no more than fit.
-fn integer(text: &[u8]) -> Option<i64> {
-    let digits = (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| text.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
-}
-
-/// An integer in a JSON body, or a string that may be one.
-fn body_integer(body: &[u8], pointer: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    match value.pointer(pointer)? {
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
 fn named_items<'v>(value: &'v [u8], separator: u8, name: &[u8]) -> impl Iterator<Item = &'v [u8]> {
     value.split(move |byte| *byte == separator).filter_map(move |item| item.trim_ascii().strip_prefix(name))
 }
@@ -360,18 +303,8 @@ fn join(text: &Text<'_>) -> Vec<u8> {
     out
 }
 
-fn named(header: &str) -> Result<HeaderName, BuildError> {
+pub(super) fn named(header: &str) -> Result<HeaderName, BuildError> {
     header.parse().map_err(|_| BuildError::new("header", format!("`{header}` is not a header name")))
-}
-
-fn clocked(scheme: &Scheme<'_>) -> Result<Option<Clocked>, BuildError> {
-    let Some(Stamp { at, unit, tolerance, future }) = scheme.timestamp else { return Ok(None) };
-    let place = match at {
-        At::Header(header) => Place::Header(named(header)?),
-        At::Item(name) => Place::Item(name.into()),
-        At::Body(pointer) => Place::Body(pointer.into()),
-    };
-    Ok(Some(Clocked { place, unit, tolerance, future }))
 }
 
 /// What the signed text asks for and is not there, and what is there and not signed, which would protect nothing.
@@ -405,49 +338,5 @@ fn inconsistent(scheme: &Scheme<'_>, parts: &[Part], errors: &mut Vec<BuildError
                 .hint("add `{id}` to `signed`; an id that is not signed belongs into the topic's `delivery_id`"),
         ),
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timestamps_are_digits() {
-        assert_eq!(integer(b"1700000000"), Some(1_700_000_000));
-        assert_eq!(integer(b"999999999999999"), Some(999_999_999_999_999));
-        for bad in
-            ["", "-1", "+1", "1.0", "1e9", " 1", "1 ", "Infinity", "NaN", "0x10", "1_0", "9999999999999999", "\u{661}"]
-        {
-            assert_eq!(integer(bad.as_bytes()), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn tolerance_goes_by_the_unit_of_the_sender() {
-        let stamp = |unit, future| Clocked {
-            place: Place::Item("t=".into()),
-            unit,
-            tolerance: Duration::from_secs(300),
-            future,
-        };
-        let now = Millis(1_700_000_300_999);
-        let table = [
-            (Unit::Seconds, true, "1700000000", true),
-            (Unit::Seconds, true, "1699999999", false),
-            (Unit::Seconds, true, "1700000600", true),
-            (Unit::Seconds, true, "1700000601", false),
-            (Unit::Seconds, false, "1700000601", true),
-            (Unit::Seconds, false, "1699999999", false),
-            (Unit::Millis, true, "1700000000999", true),
-            (Unit::Millis, true, "1700000000998", false),
-            (Unit::Either, true, "1700000000", true),
-            (Unit::Either, true, "1700000000998", false),
-        ];
-        for (unit, future, text, fresh) in table {
-            let verdict = stamp(unit, future).check(text.as_bytes(), b"", now);
-            assert_eq!(verdict.is_ok(), fresh, "{unit:?} {future} {text}");
-            assert!(verdict.is_ok() || verdict.is_err_and(|rejection| rejection.label == "stale"));
-        }
     }
 }

@@ -5,6 +5,7 @@ mod engine;
 mod form;
 mod keys;
 mod scheme;
+mod stamp;
 mod text;
 
 use http::{HeaderMap, HeaderName};
@@ -94,4 +95,14 @@ pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h 
         return Err(Rejection { label: "repeated", reason: format!("`{name}` is there more than once") });
     }
     Ok(value.as_bytes())
+}
+
+/// A string or number in a JSON body, by pointer, as text. Only for bodies whose signature was good.
+pub(crate) fn in_body(body: &[u8], pointer: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    match value.pointer(pointer)? {
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
 }

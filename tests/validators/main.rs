@@ -1,0 +1,9 @@
+//! Validators as the daemon uses them: built from a table, asked about requests.
+
+mod build;
+mod fuzz;
+mod handshake;
+mod payloads;
+mod request;
+mod signing;
+mod traps;
