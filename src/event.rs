@@ -30,6 +30,15 @@ impl fmt::Display for Seq {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub Uuid);
 
+impl EventId {
+    /// When it was given, which is when its event was received.
+    #[must_use]
+    pub fn time(self) -> Millis {
+        let (high, _) = self.0.as_u64_pair();
+        Millis((high >> 16).cast_signed())
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)

@@ -1,1 +1,256 @@
-//! (to come)
+//! The counters by name. Labels come from the configuration, never from a request.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// Labels of [`Metrics::requests`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    topic: String,
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTopic {
+    topic: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Verification {
+    topic: String,
+    secret: String,
+    result: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSubscriber {
+    subscriber: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivered {
+    subscriber: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempted {
+    subscriber: String,
+    result: &'static str,
+}
+
+/// From a quarter of a millisecond to half a minute.
+#[derive(Clone)]
+struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(0.000_25, 2.0, 18))
+    }
+}
+
+type Histograms<L> = Family<L, Histogram, Seconds>;
+
+/// Every metric there is.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<Request, Counter>,
+    request_seconds: Histograms<OfTopic>,
+    verified: Family<Verification, Counter>,
+    events: Family<OfTopic, Counter>,
+    duplicates: Family<OfTopic, Counter>,
+    deliveries: Family<Delivered, Counter>,
+    attempts: Family<Attempted, Counter>,
+    attempt_seconds: Histograms<OfSubscriber>,
+    backlog: Family<OfSubscriber, Gauge>,
+    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    dead: Family<OfSubscriber, Gauge>,
+    /// Bytes of the journal.
+    pub journal_bytes: Gauge,
+    /// Free bytes on its disk.
+    pub journal_free: Gauge,
+    /// Recorded events lost to damage.
+    pub journal_damaged: Gauge,
+    /// Open connections on the ingress.
+    pub connections: Gauge,
+    /// Bytes reserved for bodies in flight.
+    pub body_memory: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// The counters of one topic, looked up once.
+#[derive(Debug, Clone)]
+pub struct TopicMetrics {
+    name: String,
+    requests: Family<Request, Counter>,
+    verified: Family<Verification, Counter>,
+    /// The most frequent answer, without a look-up.
+    accepted: Counter,
+    seconds: Histogram,
+    /// Events recorded.
+    pub events: Counter,
+    /// Deliveries seen before.
+    pub duplicates: Counter,
+}
+
+impl TopicMetrics {
+    /// Counts one answer, and how long it took.
+    pub fn answered(&self, code: u16, took: Duration) {
+        if code == 202 {
+            self.accepted.inc();
+        } else {
+            self.requests.get_or_create(&Request { topic: self.name.clone(), code }).inc();
+        }
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// The counter of one secret's verdicts; `result` is `ok` or the label of a rejection.
+    pub fn verdict(&self, secret: &str, result: &str) -> Counter {
+        let labels = Verification { topic: self.name.clone(), secret: secret.to_owned(), result: result.to_owned() };
+        self.verified.get_or_create(&labels).clone()
+    }
+}
+
+/// The counters of one subscriber, looked up once.
+#[derive(Debug, Clone)]
+pub struct SubscriberMetrics {
+    name: String,
+    attempts: Family<Attempted, Counter>,
+    /// Deliveries that ended well.
+    pub delivered: Counter,
+    /// Deliveries that were given up.
+    pub died: Counter,
+    /// Attempts that ended well.
+    pub good_attempts: Counter,
+    /// How long attempts took.
+    pub attempt_seconds: Histogram,
+    /// Events that match and are not done with.
+    pub backlog: Gauge,
+    /// How long the oldest of them has been waiting, in seconds.
+    pub oldest_owed: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// Dead letters there are.
+    pub dead: Gauge,
+}
+
+impl SubscriberMetrics {
+    /// Counts one attempt that was refused, by its short label.
+    pub fn refused(&self, label: &'static str) {
+        self.attempts.get_or_create(&Attempted { subscriber: self.name.clone(), result: label }).inc();
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero. `commit`: the journal's histograms of seconds and events in a batch.
+    #[must_use]
+    pub fn new(commit_seconds: &Histogram, commit_events: &Histogram, sync: &str) -> Self {
+        let mut registry = Registry::with_prefix("forebay");
+        let metrics = Self {
+            registry: Mutex::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(Seconds),
+            verified: Family::default(),
+            events: Family::default(),
+            duplicates: Family::default(),
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(Seconds),
+            backlog: Family::default(),
+            oldest_owed: Family::default(),
+            dead: Family::default(),
+            journal_bytes: Gauge::default(),
+            journal_free: Gauge::default(),
+            journal_damaged: Gauge::default(),
+            connections: Gauge::default(),
+            body_memory: Gauge::default(),
+        };
+        let build = [("version", env!("CARGO_PKG_VERSION").to_owned()), ("sync", sync.to_owned())];
+        // The exposition format adds `_total` to counters and `_info` to an info.
+        registry.register("build", "the program and how it keeps its promise", Info::new(build.to_vec()));
+        registry.register("requests", "requests on the ingress by answer", metrics.requests.clone());
+        registry.register("request_duration_seconds", "from head to answer", metrics.request_seconds.clone());
+        registry.register("verified", "verdicts of validators by secret", metrics.verified.clone());
+        registry.register("events", "events recorded", metrics.events.clone());
+        registry.register("duplicates", "deliveries seen before, not recorded again", metrics.duplicates.clone());
+        registry.register("deliveries", "deliveries that ended, by outcome", metrics.deliveries.clone());
+        registry.register("attempts", "attempts to deliver by result", metrics.attempts.clone());
+        registry.register("attempt_duration_seconds", "how long attempts took", metrics.attempt_seconds.clone());
+        registry.register("backlog_events", "events owed", metrics.backlog.clone());
+        registry.register("oldest_owed_seconds", "age of the oldest event owed", metrics.oldest_owed.clone());
+        registry.register("dead_letters", "deliveries given up", metrics.dead.clone());
+        registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
+        registry.register("journal_commit_events", "events in a batch", commit_events.clone());
+        registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
+        registry.register("journal_free_bytes", "free space on the journal's disk", metrics.journal_free.clone());
+        registry.register(
+            "journal_damaged_events",
+            "recorded events found damaged since the start",
+            metrics.journal_damaged.clone(),
+        );
+        registry.register("ingress_connections", "open connections on the ingress", metrics.connections.clone());
+        registry.register("ingress_body_bytes", "memory reserved for bodies in flight", metrics.body_memory.clone());
+        Self { registry: Mutex::new(registry), ..metrics }
+    }
+
+    /// The counters of a topic. An unknown topic counts under the empty name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> TopicMetrics {
+        let of = OfTopic { topic: name.to_owned() };
+        // A counter that is looked up is shown, at zero too: a rate needs a beginning.
+        let events = self.events.get_or_create(&of).clone();
+        let duplicates = self.duplicates.get_or_create(&of).clone();
+        let seconds = self.request_seconds.get_or_create(&of).clone();
+        let accepted = self.requests.get_or_create(&Request { topic: name.to_owned(), code: 202 }).clone();
+        TopicMetrics {
+            name: name.to_owned(),
+            requests: self.requests.clone(),
+            verified: self.verified.clone(),
+            accepted,
+            seconds,
+            events,
+            duplicates,
+        }
+    }
+
+    /// The counters of a subscriber.
+    #[must_use]
+    pub fn subscriber(&self, name: &str) -> SubscriberMetrics {
+        let of = OfSubscriber { subscriber: name.to_owned() };
+        let outcome = |outcome| Delivered { subscriber: name.to_owned(), outcome };
+        let good = Attempted { subscriber: name.to_owned(), result: "ok" };
+        SubscriberMetrics {
+            name: name.to_owned(),
+            attempts: self.attempts.clone(),
+            delivered: self.deliveries.get_or_create(&outcome("delivered")).clone(),
+            died: self.deliveries.get_or_create(&outcome("dead")).clone(),
+            good_attempts: self.attempts.get_or_create(&good).clone(),
+            attempt_seconds: self.attempt_seconds.get_or_create(&of).clone(),
+            backlog: self.backlog.get_or_create(&of).clone(),
+            oldest_owed: self.oldest_owed.get_or_create(&of).clone(),
+            dead: self.dead.get_or_create(&of).clone(),
+        }
+    }
+
+    /// All of it in the OpenMetrics text format 1.0.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        text::encode(&mut out, &registry).expect("writing to a string cannot fail");
+        out
+    }
+}

@@ -1,3 +1,47 @@
-//! One file a command.
+//! One file a command, and the exit codes.
 
 pub mod check;
+pub mod serve;
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::plan::{self, EXIT_CONFIG, Loaded};
+
+/// Does what the command line says.
+#[must_use]
+pub fn run(cli: &Cli) -> ExitCode {
+    match &cli.command {
+        Command::Serve => with_plan(&cli.config, serve::run),
+        Command::Check => with_plan(&cli.config, |loaded| {
+            say(&check::text(&loaded, std::io::stdout().is_terminal()));
+            ExitCode::SUCCESS
+        }),
+    }
+}
+
+/// Reads the configuration, or says everything that is wrong with it.
+fn with_plan(config: &Path, then: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
+    match plan::load(config) {
+        Ok(loaded) => then(loaded),
+        Err(report) => {
+            let color = std::io::stderr().is_terminal();
+            // Nobody is left to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{}", report.render(color).trim_end());
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+/// Writes to standard output. Whoever reads it may have read enough.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// Says on standard error why it went wrong.
+fn fail(why: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {why}");
+    ExitCode::FAILURE
+}

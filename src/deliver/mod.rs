@@ -1,9 +1,34 @@
 //! The way out: one independent worker a subscriber, reading the journal from a cursor of its own.
+//!
+//! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
+//! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
+//! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
+//!
+//! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
 
+mod backlog;
+mod breaker;
+mod owed;
 pub mod retry;
+pub mod status;
+mod worker;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::event::Millis;
+use crate::journal::Journal;
+use crate::journal::state::State;
+use crate::metrics::{Metrics, SubscriberMetrics};
 use crate::name::{Pattern, SubscriberName};
-use crate::sink;
+use crate::sink::{self, Sink};
+use status::Status;
+use worker::{Command, Parts, Worker};
 
 /// Where a new subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,4 +63,97 @@ pub struct Subscriber {
     pub retry: retry::Policy,
     /// How its deliveries relate.
     pub order: Order,
+}
+
+/// All subscribers at work.
+#[derive(Debug)]
+pub struct Deliveries {
+    commands: watch::Sender<Command>,
+    workers: JoinSet<()>,
+    subscribers: BTreeMap<SubscriberName, Shown>,
+}
+
+/// What is seen of a subscriber from outside.
+struct Shown {
+    sink: Arc<dyn Sink>,
+    status: Arc<Status>,
+    metrics: SubscriberMetrics,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.status.fmt(f)
+    }
+}
+
+impl Deliveries {
+    /// Starts a worker for each subscriber. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the saved state of a subscriber cannot be read.
+    pub fn start(
+        subscribers: Vec<(Subscriber, Box<dyn Sink>)>,
+        journal: &Journal,
+        state: &State,
+        metrics: &Metrics,
+    ) -> Result<Self, String> {
+        let (commands, told) = watch::channel(Command::Run);
+        let (mut workers, mut shown) = (JoinSet::new(), BTreeMap::new());
+        for (subscriber, sink) in subscribers {
+            let name = subscriber.name.clone();
+            let sink: Arc<dyn Sink> = Arc::from(sink);
+            let (status, metrics) = (Arc::new(Status::new()), metrics.subscriber(name.as_str()));
+            let parts = Parts {
+                subscriber,
+                sink: Arc::clone(&sink),
+                journal: journal.clone(),
+                state: state.clone(),
+                metrics: metrics.clone(),
+                status: Arc::clone(&status),
+            };
+            workers.spawn(Worker::new(parts)?.run(told.clone()));
+            shown.insert(name, Shown { sink, status, metrics });
+        }
+        Ok(Self { commands, workers, subscribers: shown })
+    }
+
+    /// Brings the metrics of all subscribers up to date.
+    pub fn show(&self, now: Millis) {
+        for shown in self.subscribers.values() {
+            shown.metrics.backlog.set(shown.status.backlog.load(Ordering::Relaxed).cast_signed());
+            shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
+        }
+    }
+
+    /// How each subscriber is doing.
+    pub fn status(&self) -> impl Iterator<Item = (&SubscriberName, &Status)> {
+        self.subscribers.iter().map(|(name, shown)| (name, &*shown.status))
+    }
+
+    /// Has every sink open its files anew.
+    pub fn reopen(&self) {
+        for shown in self.subscribers.values() {
+            shown.sink.reopen();
+        }
+    }
+
+    /// Stops: hands out nothing more, finishes current attempts, and abandons what is left when `patience` ends. What is
+    /// abandoned is delivered again after the next start.
+    pub async fn stop(mut self, patience: Duration) {
+        self.commands.send_replace(Command::Stop);
+        let all = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("attempts did not end in time: abandoned, and made again after the next start");
+            self.workers.shutdown().await;
+        }
+    }
+}
+
+/// A number from 0 up to 1, for jitter.
+fn dice() -> f64 {
+    // Version 4 UUIDs are 122 random bits; no other source of randomness is needed for so little.
+    let bits = uuid::Uuid::new_v4().as_u64_pair().1 & ((1 << 52) - 1);
+    #[expect(clippy::cast_precision_loss, reason = "52 bits fit")]
+    let dice = bits as f64 / (1_u64 << 52) as f64;
+    dice
 }

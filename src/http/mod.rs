@@ -1,5 +1,15 @@
 //! The doors: the ingress and the admin listener.
 
+pub mod admin;
+mod body;
+mod client;
+pub mod ingest;
+pub mod listener;
+mod pace;
+mod quiet;
+pub mod reply;
+pub mod server;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -42,6 +42,13 @@ pub(super) struct Entry<'a> {
     pub delivery_id: &'a str,
 }
 
+impl Entry<'_> {
+    /// The type, where there is one.
+    pub(super) fn kind(&self) -> Option<&str> {
+        Some(self.kind).filter(|kind| !kind.is_empty())
+    }
+}
+
 fn push(out: &mut Vec<u8>, numbers: (Seq, u64, Millis, EventId, &DedupeKey, u32), names: [&[u8]; 3]) {
     let (seq, offset, time, id, key, length) = numbers;
     let [topic, kind, delivery_id] = names;

@@ -187,6 +187,33 @@ impl Shared {
         self.segments().range(base.0 + 1..).next().map_or(Seq(u64::MAX), |(next, _)| Seq(next - 1))
     }
 
+    fn count(&self, range: std::ops::Range<u64>, wants: &dyn Fn(&str, Option<&str>) -> bool) -> u64 {
+        let first = self.segment_of(Seq(range.start)).map_or(range.start, |segment| segment.base.0);
+        let bases: Vec<u64> = self.segments().range(first.min(range.end)..range.end).map(|(&base, _)| base).collect();
+        let mut count = 0;
+        for base in bases {
+            let bytes = index::load(&*self.disk, &segment::index_name(Seq(base))).unwrap_or_default();
+            index::walk(&bytes, |entry| {
+                if range.contains(&entry.seq.0) && wants(entry.topic, entry.kind()) {
+                    count += 1;
+                }
+            });
+        }
+        count
+    }
+
+    /// Where the record of an event stands in its segment, by the index.
+    fn offset_of(&self, segment: &Segment, seq: Seq) -> Option<u64> {
+        let bytes = index::load(&*self.disk, &segment::index_name(segment.base)).ok()?;
+        let mut offset = None;
+        index::walk(&bytes, |entry| {
+            if entry.seq <= seq {
+                offset = Some(entry.offset);
+            }
+        });
+        offset
+    }
+
     /// Whether the segment of an event whose file is gone is no longer listed, so that looking again helps.
     fn forget_gone(&self, seq: Seq) -> bool {
         self.segment_of(seq).is_none_or(|segment| !segment.retired.load(Ordering::SeqCst))
@@ -361,10 +388,18 @@ impl Journal {
         Reader::new(Arc::clone(&self.shared), from)
     }
 
+    /// How many events in a range are of a wanted topic and type. Reads the indexes: not for a runtime's thread.
+    #[must_use]
+    pub fn count(&self, range: std::ops::Range<u64>, wants: &dyn Fn(&str, Option<&str>) -> bool) -> u64 {
+        self.shared.count(range, wants)
+    }
+
     /// A standing request to be woken for events of some topics and types.
     #[must_use]
     pub fn watch(&self, wants: Wants) -> Arc<Watch> {
-        lock(&self.shared.watches).add(wants)
+        let mut watches = lock(&self.shared.watches);
+        // Events are offered under this lock, a batch at a time.
+        watches.add(wants, self.shared.commit.offered().next())
     }
 
     /// Takes a [`Journal::watch`] back.

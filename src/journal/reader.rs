@@ -139,7 +139,8 @@ impl Reader {
         match self.scan(segment, SEGMENT_HEAD) {
             Ok((segment, mut scanner)) => {
                 if segment.base < self.next {
-                    // In the middle: the first record at or behind it.
+                    // In the middle: the index says where, or at least from where on to look.
+                    scanner.offset = self.shared.offset_of(&segment, self.next).unwrap_or(SEGMENT_HEAD);
                     if let Some(found) = scanner.seek(self.next.0..u64::MAX)? {
                         scanner.offset = found.offset;
                     }

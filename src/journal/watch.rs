@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -26,6 +27,8 @@ pub type Wants = Box<dyn Fn(&str, Option<&str>) -> bool + Send + Sync>;
 pub struct Watch {
     wants: Wants,
     state: Mutex<WatchState>,
+    matched: AtomicU64,
+    since: Seq,
 }
 
 #[derive(Default)]
@@ -81,7 +84,20 @@ impl Watch {
         }
     }
 
+    /// The first event that this watch was asked about.
+    #[must_use]
+    pub fn since(&self) -> Seq {
+        self.since
+    }
+
+    /// How many events from [`Watch::since`] on concern the reader.
+    #[must_use]
+    pub fn matched(&self) -> u64 {
+        self.matched.load(Ordering::Relaxed)
+    }
+
     fn offer(&self, position: Position) {
+        self.matched.fetch_add(1, Ordering::Relaxed);
         let waker = {
             let mut state = lock(&self.state);
             if state.next.is_some() {
@@ -108,8 +124,8 @@ pub(super) struct Watches {
 const MAX_KINDS: usize = 4096;
 
 impl Watches {
-    pub(super) fn add(&mut self, wants: Wants) -> Arc<Watch> {
-        let watch = Arc::new(Watch { wants, state: Mutex::default() });
+    pub(super) fn add(&mut self, wants: Wants, since: Seq) -> Arc<Watch> {
+        let watch = Arc::new(Watch { wants, state: Mutex::default(), matched: AtomicU64::new(0), since });
         self.all.push(Arc::clone(&watch));
         self.wanted_by.clear();
         watch

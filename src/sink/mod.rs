@@ -102,3 +102,15 @@ pub enum Settings {
     /// A webhook.
     Webhook(Box<webhook::Settings>),
 }
+
+/// Opens a sink.
+///
+/// # Errors
+/// In words, when its files, certificates or keys cannot be read or used.
+pub fn open(settings: &Settings) -> Result<Box<dyn Sink>, String> {
+    Ok(match settings {
+        Settings::Stdout(settings) => Box::new(stdout::Stdout::open(settings).map_err(|error| error.to_string())?),
+        Settings::File(settings) => Box::new(file::Files::open(settings).map_err(|error| error.to_string())?),
+        Settings::Webhook(settings) => Box::new(webhook::Webhook::open(settings).map_err(|error| error.to_string())?),
+    })
+}

@@ -55,6 +55,7 @@ pub(super) fn build(kind: &str, options: &Options, keys: Vec<Key>) -> Result<Val
         delivery_id,
         secret_headers,
         challenge_tokens,
+        secrets: Vec::new(),
     })
 }
 

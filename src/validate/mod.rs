@@ -110,6 +110,8 @@ pub struct Validator {
     delivery_id: Vec<Source>,
     secret_headers: Vec<HeaderName>,
     challenge_tokens: Vec<Secret>,
+    /// All secrets of the topic, to notice them where they do not belong.
+    secrets: Vec<Secret>,
 }
 
 /// All the ways in.
@@ -130,7 +132,8 @@ impl Validator {
     /// Every problem of the table at once.
     #[expect(clippy::needless_pass_by_value, reason = "secrets are taken over, and a table is used once")]
     pub fn build(kind: &str, options: Options, keys: Vec<Key>) -> Result<Self, Vec<BuildError>> {
-        build::build(kind, &options, keys)
+        let secrets = keys.iter().map(|key| key.secret.clone()).collect();
+        Ok(Self { secrets, ..build::build(kind, &options, keys)? })
     }
 
     /// Decides about one request at that time.
@@ -180,6 +183,18 @@ impl Validator {
     #[must_use]
     pub fn secret_headers(&self) -> &[HeaderName] {
         &self.secret_headers
+    }
+
+    /// Whether a header's value holds one of the topic's secrets: such a header is not stored, whatever its name.
+    ///
+    /// It has happened: GitHub sent hook secrets in `X-Github-Encoded-Secret`, September 2025 to January 2026.
+    #[must_use]
+    pub fn shows_secret(&self, value: &[u8]) -> bool {
+        self.secrets.iter().any(|secret| {
+            let secret = secret.expose();
+            // A very short secret is found in anything, and protects nothing.
+            secret.len() >= 8 && secret.len() <= value.len() && memchr::memmem::find(value, secret).is_some()
+        })
     }
 
     /// Where the event's type is, by the provider's documentation. The first that is there and not empty counts.

@@ -186,6 +186,19 @@ impl State {
         self.call(|_| ())
     }
 
+    /// Waits until everything sent before has been tried to be written, without holding up a thread.
+    pub async fn settled(&self) {
+        let (answer, done) = tokio::sync::oneshot::channel();
+        let job = Job::Call(Box::new(move |_| {
+            // Whoever waited may be gone by now.
+            let _ = answer.send(());
+        }));
+        if self.jobs.send(job).is_ok() {
+            // Closed in between: nothing is written any more.
+            let _ = done.await;
+        }
+    }
+
     /// The highest number any cursor has: an event known to have been recorded.
     ///
     /// # Errors

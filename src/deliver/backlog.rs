@@ -1,0 +1,49 @@
+//! How many events a subscriber has not read yet, without reading them: those that were there at the start are counted
+//! in the indexes, in the background; those that come later are counted by the journal's watch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Subscriber;
+use crate::event::Seq;
+use crate::journal::{Journal, Watch};
+use crate::route;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    watch: Arc<Watch>,
+    /// Those that were there before the watch began; grows once when they have been counted.
+    before: Arc<AtomicU64>,
+    /// Those that were read.
+    pub taken: u64,
+}
+
+impl Backlog {
+    pub(super) fn begin(journal: &Journal, subscriber: &Subscriber, next: Seq, watch: Arc<Watch>) -> Self {
+        let before = Arc::new(AtomicU64::new(0));
+        let range = next.0..watch.since().0;
+        if !range.is_empty() {
+            let (journal, patterns, before) = (journal.clone(), subscriber.patterns.clone(), Arc::clone(&before));
+            let count = move || {
+                let count = journal.count(range, &|topic, kind| route::wants(&patterns, topic, kind));
+                before.fetch_add(count, Ordering::Relaxed);
+            };
+            // The figure is for people; without a thread for it, it stays too small.
+            if let Err(error) = std::thread::Builder::new().name("backlog".into()).spawn(count) {
+                tracing::warn!(%error, "cannot count a subscriber's backlog");
+            }
+        }
+        Self { watch, before, taken: 0 }
+    }
+
+    /// Those that were not read. At the end of the journal there are none, whatever damage has made of the count.
+    pub(super) fn unread(&mut self, at_the_end: bool) -> u64 {
+        let known = self.before.load(Ordering::Relaxed) + self.watch.matched();
+        if at_the_end {
+            self.taken = self.taken.max(known);
+            return 0;
+        }
+        known.saturating_sub(self.taken)
+    }
+}

@@ -1,0 +1,121 @@
+//! Reading a body within its limits: its own, the time, and the memory of all bodies in flight together.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Frame, Incoming as Body};
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::reply::Refusal;
+
+/// The memory for all bodies in flight.
+#[derive(Debug, Clone)]
+pub(super) struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: u64,
+    used: AtomicU64,
+    gauge: Gauge,
+}
+
+impl Budget {
+    pub(super) fn new(limit: u64, gauge: Gauge) -> Self {
+        Self(Arc::new(Inner { limit, used: AtomicU64::new(0), gauge }))
+    }
+
+    fn reservation(&self) -> Reservation {
+        Reservation { budget: Arc::clone(&self.0), bytes: 0 }
+    }
+}
+
+/// A part of the budget, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Arc<Inner>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Makes the reservation at least this large, if the budget allows.
+    fn grow_to(&mut self, bytes: u64) -> bool {
+        let Some(more) = bytes.checked_sub(self.bytes) else { return true };
+        let before = self.budget.used.fetch_add(more, Ordering::Relaxed);
+        if before + more > self.budget.limit {
+            self.budget.used.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes = bytes;
+        self.show();
+        true
+    }
+
+    fn show(&self) {
+        self.budget.gauge.set(self.budget.used.load(Ordering::Relaxed).cast_signed());
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.show();
+    }
+}
+
+/// Reads a body to its end.
+///
+/// A sender that says the length reserves it all before the first byte; one that does not reserves as it goes.
+pub(super) async fn read(
+    mut body: Body,
+    length: Option<u64>,
+    limit: u64,
+    timeout: Duration,
+    budget: &Budget,
+) -> Result<(Bytes, Reservation), Refusal> {
+    let mut reservation = budget.reservation();
+    if !reservation.grow_to(length.unwrap_or(0)) {
+        return Err(Refusal::NoRoom);
+    }
+    let mut first = None;
+    let mut whole = BytesMut::new();
+    // Most bodies are there already: the timer is set only for those that are not.
+    let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    loop {
+        let frame = poll_fn(|context| {
+            if let Poll::Ready(frame) = pin!(&mut body).poll_frame(context) {
+                return Poll::Ready(Ok(frame));
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+            timer.as_mut().poll(context).map(|()| Err(Refusal::BodyTimeout))
+        })
+        .await?;
+        let Some(frame) = frame else { break };
+        let frame: Frame<Bytes> = frame.map_err(|_| Refusal::BodyBroken)?;
+        // Trailers are not part of what was signed.
+        let Ok(data) = frame.into_data() else { continue };
+        let total = first.as_ref().map_or(whole.len(), Bytes::len) + data.len();
+        if total as u64 > limit {
+            return Err(Refusal::TooLarge);
+        }
+        if !reservation.grow_to(total as u64) {
+            return Err(Refusal::NoRoom);
+        }
+        if total == data.len() {
+            first = Some(data);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            // The memory is already reserved, so what the sender says it will send may be believed.
+            let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+            whole.reserve(expected.max(total));
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok((first.unwrap_or_else(|| whole.freeze()), reservation))
+}

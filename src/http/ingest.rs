@@ -1,0 +1,338 @@
+//! One request on a topic, from its head to its answer: limits, body, validator, record, 202.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderName, Method, Request};
+use hyper::body::Incoming as Body;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::body::{self, Budget};
+use super::client;
+use super::quiet::Quiet;
+use super::reply::{self, Answer, Refusal};
+use super::server::Service;
+use crate::event::{Headers, Incoming, Millis};
+use crate::journal::{Draft, Journal, Lane, Record, Refused, dedupe_key};
+use crate::json::{self, Pointer};
+use crate::metrics::{Metrics, TopicMetrics};
+use crate::topic::{Topic, form_payload, is_form, is_json};
+use crate::validate::{Source, Verdict, Verified};
+
+/// The longest event type that is kept, in bytes; a longer one counts as none.
+const MAX_TYPE: usize = 256;
+
+/// The longest delivery id that is kept, in bytes; a longer one counts as none.
+const MAX_DELIVERY_ID: usize = 512;
+
+/// What the ingress works with. One for all threads.
+#[derive(Debug)]
+pub struct Ingest {
+    prefix: String,
+    topics: HashMap<String, Door>,
+    unknown: TopicMetrics,
+    journal: Journal,
+    budget: Budget,
+    body_timeout: Duration,
+    trusted_proxies: Vec<ipnet::IpNet>,
+    draining: AtomicBool,
+    quiet: Quiet,
+    connections: Gauge,
+}
+
+/// A topic with all that is looked up once.
+#[derive(Debug)]
+struct Door {
+    topic: Topic,
+    metrics: TopicMetrics,
+    /// The pointers of event type and delivery id, in this order.
+    pointers: Vec<Pointer>,
+    /// The counter of the secret that matches most often, by its id.
+    usual: Option<(String, Counter)>,
+}
+
+impl Ingest {
+    /// Puts the ingress together.
+    #[must_use]
+    pub fn new(settings: &super::Ingress, topics: Vec<Topic>, journal: Journal, metrics: &Metrics) -> Self {
+        let door = |topic: Topic| {
+            let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
+                Source::Body(pointer) => Pointer::parse(pointer).ok(),
+                Source::Header(_) => None,
+            });
+            let pointers = pointers.collect();
+            let metrics = metrics.topic(topic.name.as_str());
+            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: None, topic })
+        };
+        Self {
+            prefix: format!("{}/http/", settings.base_path),
+            topics: topics.into_iter().map(door).collect(),
+            unknown: metrics.topic(""),
+            journal,
+            budget: Budget::new(settings.max_body_memory, metrics.body_memory.clone()),
+            body_timeout: settings.body_timeout,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            draining: AtomicBool::new(false),
+            quiet: Quiet::default(),
+            connections: metrics.connections.clone(),
+        }
+    }
+
+    /// From now on new requests are answered 503.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the stop has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The journal behind it.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Answers one request. `peer`: who is at the other end of the connection; none on a unix socket.
+    pub async fn take(&self, request: Request<Body>, peer: Option<IpAddr>, lane: &Lane) -> Answer {
+        let began = Instant::now();
+        let Some(name) = request.uri().path().strip_prefix(self.prefix.as_str()) else {
+            return self.turn_away(&self.unknown, began, request, Refusal::UnknownPath);
+        };
+        let Some(door) = self.topics.get(name) else {
+            return self.turn_away(&self.unknown, began, request, Refusal::UnknownTopic);
+        };
+        if request.method() != Method::POST {
+            if request.method() == Method::GET
+                && let Some(reply) = door.topic.validator.challenge(request.uri().query().unwrap_or_default())
+            {
+                door.metrics.answered(reply.status, began.elapsed());
+                return reply::handshake(reply);
+            }
+            return self.turn_away(&door.metrics, began, request, Refusal::Method);
+        }
+        let client = client::address(request.headers(), peer, &self.trusted_proxies);
+        let answer = match self.before_the_body(door, request.headers(), client) {
+            Err(refusal) => refusal.answer(has_body(request.headers())),
+            Ok(length) => self.with_body(door, request, length, client, lane).await,
+        };
+        door.metrics.answered(answer.status().as_u16(), began.elapsed());
+        answer
+    }
+
+    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the request ends here")]
+    fn turn_away(&self, metrics: &TopicMetrics, began: Instant, request: Request<Body>, refusal: Refusal) -> Answer {
+        metrics.answered(refusal.status().as_u16(), began.elapsed());
+        refusal.answer(has_body(request.headers()))
+    }
+
+    /// What can be refused without the body, and the length it says it has.
+    fn before_the_body(
+        &self,
+        door: &Door,
+        headers: &HeaderMap,
+        client: Option<IpAddr>,
+    ) -> Result<Option<u64>, Refusal> {
+        let topic = &door.topic;
+        if self.is_draining() || !self.journal.is_writable() {
+            return Err(Refusal::NoRoom);
+        }
+        if !topic.client_allowed(client) {
+            self.report(door, client, "address", "the client's address is not in `allow_from`");
+            return Err(forbidden(topic));
+        }
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let identity = |value: &str| value.trim().is_empty() || value.trim().eq_ignore_ascii_case("identity");
+        if headers.contains_key(CONTENT_ENCODING) && !text(&CONTENT_ENCODING).is_some_and(identity) {
+            self.report(door, client, "encoding", "the body has a content encoding");
+            return Err(Refusal::MediaType);
+        }
+        if !topic.accepts(text(&CONTENT_TYPE)) {
+            self.report(door, client, "media_type", "the media type is not accepted");
+            return Err(Refusal::MediaType);
+        }
+        // hyper has refused a length that is no number, or several that differ.
+        let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        if length.is_some_and(|length| length > topic.max_body) {
+            self.report(door, client, "too_large", "the body is over `max_body`");
+            return Err(Refusal::TooLarge);
+        }
+        Ok(length)
+    }
+
+    async fn with_body(
+        &self,
+        door: &Door,
+        request: Request<Body>,
+        length: Option<u64>,
+        client: Option<IpAddr>,
+        lane: &Lane,
+    ) -> Answer {
+        let (head, body) = request.into_parts();
+        let read = body::read(body, length, door.topic.max_body, self.body_timeout, &self.budget).await;
+        let (body, _reserved) = match read {
+            Ok(read) => read,
+            Err(refusal) => {
+                self.report(door, client, "body", "the body did not come whole, in time and within the limits");
+                return refusal.answer(true);
+            }
+        };
+        let target = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        let now = Millis::now();
+        let incoming = Incoming { method: head.method, target, headers: head.headers, body, time: now, client };
+        match door.topic.validator.check(incoming, now) {
+            Verdict::Handshake(reply) => reply::handshake(reply),
+            Verdict::Refused(rejection) => {
+                door.metrics.verdict("", rejection.label).inc();
+                self.report(door, client, rejection.label, &rejection.reason);
+                forbidden(&door.topic).answer(false)
+            }
+            Verdict::Genuine(verified) => match self.record(door, &verified, lane).await {
+                Ok(answer) => answer,
+                Err(refusal) => {
+                    let reason = match refusal {
+                        Refusal::MalformedBody => "the body is not well-formed JSON",
+                        _ => "the journal takes no events at the moment",
+                    };
+                    self.report(door, client, "not_recorded", reason);
+                    refusal.answer(false)
+                }
+            },
+        }
+    }
+
+    /// From a genuine request to an event on stable storage.
+    async fn record(&self, door: &Door, verified: &Verified, lane: &Lane) -> Result<Answer, Refusal> {
+        let topic = &door.topic;
+        match (&door.usual, verified.key()) {
+            (Some((usual, counter)), Some(key)) if usual == key => counter.inc(),
+            (_, key) => door.metrics.verdict(key.unwrap_or_default(), "ok").inc(),
+        };
+        let incoming = verified.incoming();
+        let (kind, delivery_id) = door.facts(incoming)?;
+        let key = match (&topic.dedupe, &delivery_id) {
+            (Some(_), Some(id)) => dedupe_key(topic.name.as_str(), id, &incoming.body),
+            _ => [0; 16],
+        };
+        let draft = Draft {
+            time: incoming.time,
+            topic: topic.name.as_str(),
+            kind: kind.as_deref(),
+            delivery_id: delivery_id.as_deref(),
+            body: incoming.body.clone(),
+            key,
+        };
+        let record = Record::new(draft, |out| keep_headers(out, &incoming.headers, topic))
+            .map_err(|crate::journal::TooLarge| Refusal::TooLarge)?;
+        let dedupe = topic.dedupe.filter(|_| delivery_id.is_some());
+        let appended = self.journal.append(record, dedupe).map_err(|refused| match refused {
+            Refused::NoSpace | Refused::QueueFull | Refused::Closed => Refusal::NoRoom,
+        })?;
+        lane.recorded(self.journal.commit(), appended.ticket).await.map_err(|_| Refusal::NoRoom)?;
+        if appended.duplicate {
+            door.metrics.duplicates.inc();
+        } else {
+            door.metrics.events.inc();
+        }
+        Ok(reply::accepted(appended.id, appended.duplicate))
+    }
+
+    /// Tells the log the true reason, which the sender is not told.
+    fn report(&self, door: &Door, client: Option<IpAddr>, label: &'static str, reason: &str) {
+        if let Some(suppressed) = self.quiet.may_speak(door.topic.name.as_str(), label) {
+            let client = client.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(topic = %door.topic.name, client, label, reason, suppressed, "refused a request");
+        }
+    }
+}
+
+/// What a thread of the ingress has of its own: its lane to the journal, and the task that drives it.
+#[derive(Debug)]
+pub struct ThreadLane(Arc<Lane>);
+
+impl Service for Ingest {
+    type Local = ThreadLane;
+
+    fn local(&self) -> ThreadLane {
+        let lane = self.journal.commit().lane();
+        let (driven, journal) = (Arc::clone(&lane), self.journal.clone());
+        tokio::spawn(async move { driven.drive(journal.commit()).await });
+        ThreadLane(lane)
+    }
+
+    async fn answer(&self, local: &ThreadLane, request: Request<Body>, peer: Option<IpAddr>) -> Answer {
+        self.take(request, peer, &local.0).await
+    }
+
+    fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+}
+
+fn forbidden(topic: &Topic) -> Refusal {
+    if topic.validator.is_token() { Refusal::InvalidToken } else { Refusal::InvalidSignature }
+}
+
+/// Whether there is, or may be, a body that an early answer leaves unread.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_LENGTH)
+        .map_or_else(|| headers.contains_key(http::header::TRANSFER_ENCODING), |length| length.as_bytes() != b"0")
+}
+
+type Facts = (Option<String>, Option<String>);
+
+impl Door {
+    /// The event's type and delivery id. A body that says it is JSON must be.
+    fn facts(&self, incoming: &Incoming) -> Result<Facts, Refusal> {
+        let content_type = incoming.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let must_be_json = is_json(content_type);
+        let form = if is_form(content_type) { form_payload(&incoming.body) } else { None };
+        let body: &[u8] = form.as_deref().unwrap_or(&incoming.body);
+        let found = if self.pointers.is_empty() {
+            if must_be_json { json::check(body).map(|()| Vec::new()) } else { Ok(Vec::new()) }
+        } else {
+            json::find(body, &self.pointers)
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(_) if must_be_json => return Err(Refusal::MalformedBody),
+            Err(_) => Vec::new(),
+        };
+        let mut values = found.into_iter();
+        let mut first = |sources: &[Source], limit: usize| {
+            let mut value = None;
+            for source in sources {
+                let here = match source {
+                    Source::Header(name) => incoming.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned),
+                    Source::Body(_) => values.next().flatten().and_then(json::text).map(std::borrow::Cow::into_owned),
+                };
+                value = value.or(here.filter(|text| !text.is_empty() && text.len() <= limit));
+            }
+            value
+        };
+        let kind = first(&self.topic.event_type, MAX_TYPE);
+        let delivery_id = first(&self.topic.delivery_id, MAX_DELIVERY_ID);
+        Ok((kind, delivery_id))
+    }
+}
+
+/// Adds the headers that are stored: all but credentials, and those that carry the topic's secret itself.
+fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic) {
+    for (name, value) in headers {
+        let credential = *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
+        if !credential
+            && !topic.validator.secret_headers().contains(name)
+            && !topic.validator.shows_secret(value.as_bytes())
+        {
+            Headers::push_wire(out, name.as_str(), value.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How long a connection may take for what it does.
+//!
+//! hyper's own limit on heads also ends connections that merely wait for their next request. That is too early for a
+//! reverse proxy, which keeps connections for a minute or so: it would post into a connection that is being closed,
+//! and the webhook would be lost with a 502. So waiting has a limit of its own here, longer than a proxy's.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// The head of a request is awaited or coming in.
+const HEAD: u64 = 0;
+/// A request is being answered; body and answer have limits of their own.
+const BUSY: u64 = 1;
+/// The connection is kept for another request.
+const IDLE: u64 = 2;
+
+/// How long a connection may wait for its next request while new ones cannot be accepted.
+const CROWDED_IDLE: Duration = Duration::from_secs(1);
+
+/// What one connection is doing, and since when.
+#[derive(Debug)]
+pub(super) struct Pace {
+    began: Instant,
+    /// The phase in the lowest two bits, above them the milliseconds from `began` to its beginning.
+    state: AtomicU64,
+    slow: AtomicBool,
+    bell: Notify,
+}
+
+impl Pace {
+    fn enter(&self, phase: u64) {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.state.store(since << 2 | phase, Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes_came(&self) {
+        if self.state.load(Ordering::Relaxed) & 3 == IDLE {
+            self.enter(HEAD);
+        }
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.enter(BUSY);
+    }
+
+    pub(super) fn request_ends(&self) {
+        self.enter(IDLE);
+    }
+
+    /// Ends when the connection has taken too long.
+    pub(super) async fn too_slow(&self) {
+        while !self.slow.load(Ordering::Relaxed) {
+            self.bell.notified().await;
+        }
+    }
+}
+
+/// The connections of one thread.
+#[derive(Debug)]
+pub(super) struct Paces {
+    header: Duration,
+    idle: Duration,
+    all: Mutex<Vec<Weak<Pace>>>,
+}
+
+impl Paces {
+    pub(super) fn new(header: Duration, idle: Duration) -> Self {
+        Self { header, idle, all: Mutex::default() }
+    }
+
+    /// How often [`Paces::sweep`] is to be called: the limits are kept to this accuracy.
+    pub(super) fn period(&self) -> Duration {
+        (self.header.min(self.idle) / 4).clamp(Duration::from_millis(20), Duration::from_millis(500))
+    }
+
+    /// A connection that was accepted now, and owes the head of its first request.
+    pub(super) fn begin(&self) -> Arc<Pace> {
+        let (state, slow) = (AtomicU64::new(HEAD), AtomicBool::new(false));
+        let pace = Arc::new(Pace { began: Instant::now(), state, slow, bell: Notify::new() });
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pace));
+        pace
+    }
+
+    /// Ends the connections that have taken too long. Where it is crowded, those that only wait for another request
+    /// make room for new ones.
+    pub(super) fn sweep(&self, crowded: bool) {
+        let idle = if crowded { self.idle.min(CROWDED_IDLE) } else { self.idle };
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).retain(|pace| {
+            let Some(pace) = pace.upgrade() else { return false };
+            let state = pace.state.load(Ordering::Relaxed);
+            let limit = match state & 3 {
+                HEAD => self.header,
+                IDLE => idle,
+                _ => return true,
+            };
+            if pace.began.elapsed().saturating_sub(Duration::from_millis(state >> 2)) > limit {
+                pace.slow.store(true, Ordering::Relaxed);
+                pace.bell.notify_one();
+            }
+            true
+        });
+    }
+}
