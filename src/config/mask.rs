@@ -63,8 +63,8 @@ fn place(slot: &mut Option<usize>, offset: usize, begin: usize, end: usize, show
     }
 }
 
-/// The parts of a line that could be a secret where the parser lost its way and nobody knows what is a value: all but
-/// keys, table names and punctuation.
+/// The part of a line that could be a secret where the parser lost its way and nobody knows what is a value: all but
+/// the key at its beginning, or the name of a table.
 #[must_use]
 pub fn doubtful(source: &str, start: usize) -> Option<Range<usize>> {
     let line = source[start..].lines().next().unwrap_or_default();
@@ -72,12 +72,18 @@ pub fn doubtful(source: &str, start: usize) -> Option<Range<usize>> {
     if line.trim_start().starts_with('[') && !line.contains(['"', '\'', ',', '=', ' ']) {
         return None;
     }
-    let key = line.find('=').filter(|at| {
-        let before = line[..*at].trim();
-        !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-    });
+    let key = key(line);
     let from = key.map_or(0, |at| at + 1);
     let value = line[from..].trim();
     let begin = start + from + (line[from..].len() - line[from..].trim_start().len());
     (!value.is_empty()).then(|| begin..begin + value.len())
+}
+
+/// Where the `=` of a line is that begins with a key.
+#[must_use]
+pub fn key(line: &str) -> Option<usize> {
+    line.find('=').filter(|at| {
+        let before = line[..*at].trim();
+        !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    })
 }

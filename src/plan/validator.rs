@@ -41,7 +41,7 @@ pub(super) fn read(
         Ok(validator) => Some((validator, labels)),
         Err(errors) => {
             for error in errors {
-                report(&table, &kind, keys.given, error);
+                report(&table, &kind, error);
             }
             None
         }
@@ -49,19 +49,19 @@ pub(super) fn read(
 }
 
 /// Puts an error of the validator where its key stands.
-fn report(table: &Table<'_>, kind: &Value<'_>, secrets_given: bool, error: BuildError) {
+fn report(table: &Table<'_>, kind: &Value<'_>, error: BuildError) {
     let hint = error.hint.unwrap_or_else(|| format!("see `{}` in the annotated reference", error.key));
     let is_secret = matches!(error.key, "secret" | "secrets");
     let place = table.get(error.key).or_else(|| if is_secret { table.get("secrets") } else { None });
     match place {
+        // What could not be read is not missing.
+        Some(value) if value.reported() => {}
         Some(value) => {
             if is_secret {
                 value.mask();
             }
             value.error(error.message, hint);
         }
-        // A secret that could not be read has been reported.
-        None if is_secret && secrets_given => {}
         None if error.key == "public_url" => kind.clone().named("ingress.public_url").error(error.message, hint),
         None => table.missing(error.key, error.message, hint),
     }

@@ -256,8 +256,8 @@ fn raw(secret: &[u8]) -> Option<usize> {
 
 fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {
     let entries = value.list("write `give_up_on = [400, 410]`")?;
-    let read: Option<Vec<u64>> = entries.iter().map(|entry| entry.number(defaults::STATUS_RANGE)).collect();
-    read?.into_iter().map(|status| u16::try_from(status).ok()).collect()
+    let read: Vec<Option<u64>> = entries.iter().map(|entry| entry.number(defaults::STATUS_RANGE)).collect();
+    read.into_iter().map(|status| u16::try_from(status?).ok()).collect()
 }
 
 #[derive(Clone, Copy, PartialEq)]
