@@ -57,7 +57,7 @@ fn the_reference_parses_as_it_is_and_switched_on() {
     let as_it_is = plan(REFERENCE);
     assert_eq!((as_it_is.topics.len(), as_it_is.subscribers.len()), (1, 1));
     let all = plan(&switched_on_here());
-    assert_eq!((all.topics.len(), all.subscribers.len()), (6, 4));
+    assert_eq!((all.topics.len(), all.subscribers.len()), (7, 4));
 }
 
 /// The reference with its paths led to files of the test.
@@ -84,6 +84,10 @@ fn every_key_is_in_the_reference() {
     assert!(missing.is_empty(), "not in the reference: {missing:?}");
     let unknown: Vec<_> = shown.difference(&known).collect();
     assert!(unknown.is_empty(), "only in the reference: {unknown:?}");
+    let words: BTreeSet<_> = REFERENCE.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+    for kind in forebay::validate::kinds() {
+        assert!(words.contains(kind), "the reference does not name the validator `{kind}`");
+    }
 }
 
 /// Notes all keys under the name `keys` has for their table.
@@ -92,7 +96,7 @@ fn tables(shown: &mut BTreeSet<String>, name: &str, table: &DeTable<'_>) {
         let key = key.get_ref().as_ref();
         let below = match (name, key) {
             ("topics" | "subscribers", _) => format!("{name}.*"),
-            (_, "secret" | "token") | ("headers", _) => "secret".to_owned(),
+            (_, "secret" | "token" | "verify_token") | ("headers", _) => "secret".to_owned(),
             (_, "secrets") => "secrets.*".to_owned(),
             (_, "event_type" | "delivery_id" | "timestamp" | "id") => "source".to_owned(),
             (_, "headers") => "headers".to_owned(),

@@ -21,7 +21,7 @@ impl Place {
         let rcgen::CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
         let (cert, key) = (cert.pem(), signing_key.serialize_pem());
-        let files: [(&str, &[u8]); 17] = [
+        let files: [(&str, &[u8]); 19] = [
             ("good", b"a secret of more than sixteen bytes\n"),
             ("open", b"a secret of more than sixteen bytes\n"),
             ("empty", b"\n"),
@@ -33,6 +33,8 @@ impl Place {
             ("admin.token", b"a secret of more than sixteen bytes"),
             ("erp.key", b"a secret of more than sixteen bytes"),
             ("partner", b"a secret of more than sixteen bytes"),
+            ("meta", b"a secret of more than sixteen bytes"),
+            ("meta.verify", b"a secret of more than sixteen bytes"),
             ("bitbucket", b"a secret of more than sixteen bytes"),
             ("credentials/legacy", b"a secret of more than sixteen bytes"),
             ("credentials/bitbucket", b"a secret of more than sixteen bytes"),
