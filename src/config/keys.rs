@@ -40,6 +40,7 @@ pub const TABLES: [(&str, &[&str]); 18] = [
             "id",
             "tolerance",
             "user",
+            "verify_token",
         ],
     ),
     ("secret", &["env", "file", "credential"]),

@@ -63,8 +63,8 @@ fn place(slot: &mut Option<usize>, offset: usize, begin: usize, end: usize, show
     }
 }
 
-/// The parts of a line that could be a secret where the parser lost its way and nobody knows what is a value: all but
-/// keys, table names and punctuation.
+/// The part of a line that could be a secret where the parser lost its way and nobody knows what is a value: all but
+/// the key at its beginning, or the name of a table.
 #[must_use]
 pub fn doubtful(source: &str, start: usize) -> Option<Range<usize>> {
     let line = source[start..].lines().next().unwrap_or_default();
@@ -72,12 +72,67 @@ pub fn doubtful(source: &str, start: usize) -> Option<Range<usize>> {
     if line.trim_start().starts_with('[') && !line.contains(['"', '\'', ',', '=', ' ']) {
         return None;
     }
-    let key = line.find('=').filter(|at| {
-        let before = line[..*at].trim();
-        !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-    });
+    let key = key(line);
     let from = key.map_or(0, |at| at + 1);
     let value = line[from..].trim();
     let begin = start + from + (line[from..].len() - line[from..].trim_start().len());
     (!value.is_empty()).then(|| begin..begin + value.len())
+}
+
+/// Where the `=` of a line is that begins with a key.
+#[must_use]
+pub fn key(line: &str) -> Option<usize> {
+    line.find('=').filter(|at| {
+        let before = line[..*at].trim();
+        !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_stars_and_places_move_along() {
+        let source = "first\na = \"sesame\", b = 'open', ü = 1\nlast";
+        let at = |text: &str| {
+            let start = source.find(text).expect("there");
+            start..start + text.len()
+        };
+        let masked = [at("'open'"), at("\"sesame\""), at("same\"")];
+        let cases = [
+            ("a =", "a ="),
+            ("\"sesame\"", "\"***\""),
+            ("sam", "\"***\""),
+            ("\"sesame\", b", "\"***\", b"),
+            ("'open', ü", "'***', ü"),
+            ("ü = 1", "ü = 1"),
+        ];
+        for (part, want) in cases {
+            let shown = line(source, 6, &at(part), &masked);
+            assert_eq!(shown.text, "a = \"***\", b = '***', ü = 1");
+            assert_eq!(&shown.text[shown.span], want, "{part}");
+        }
+        assert_eq!(line(source, 0, &(0..source.len()), &masked).text, "first");
+        // A span or a mask that goes on in the next line ends with this one.
+        let long = Range { start: 4, end: 13 };
+        let shown = line("k = '''a\nb'''", 0, &long, std::slice::from_ref(&long));
+        assert_eq!(shown, Shown { text: "k = '***'".into(), span: 4..9 });
+    }
+
+    #[test]
+    fn what_nobody_knows_is_doubtful() {
+        let cases = [
+            ("token = abc", Some("abc")),
+            ("  \"abc\",", Some("\"abc\",")),
+            ("[topics.github", None),
+            ("[\"abc\", 'x'", Some("[\"abc\", 'x'")),
+            ("a.b-c = ", None),
+            ("\"a b\" = c", Some("\"a b\" = c")),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(doubtful(text, 0).map(|range| &text[range]), want, "{text}");
+        }
+    }
 }

@@ -54,6 +54,15 @@ impl Problems {
         self.found.borrow().iter().filter(|problem| problem.level == Level::Error).count()
     }
 
+    /// Whether there is an error about a key, or about something under it.
+    #[must_use]
+    pub fn has_error(&self, key: &str) -> bool {
+        self.found.borrow().iter().any(|problem| {
+            let rest = problem.key.strip_prefix(key);
+            problem.level == Level::Error && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
     /// What was found, and what must not be shown.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Problem>, Vec<Range<usize>>) {

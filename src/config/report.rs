@@ -163,7 +163,7 @@ fn headline(problem: &Problem) -> String {
 }
 
 /// Where the line of a byte begins.
-pub(super) fn line_start(source: &str, at: usize) -> usize {
+fn line_start(source: &str, at: usize) -> usize {
     source[..at].rfind('\n').map_or(0, |at| at + 1)
 }
 

@@ -16,7 +16,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
             };
             (alike, candidate)
         })
-        .filter(|(alike, _)| *alike >= 0.6)
+        .filter(|(alike, _)| *alike >= 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

@@ -164,6 +164,12 @@ impl<'t> Value<'t> {
         self.report(Level::Warning, Some(self.tree.span()), message.into(), Some(hint.into()));
     }
 
+    /// Whether an error about it has been reported already.
+    #[must_use]
+    pub fn reported(&self) -> bool {
+        self.problems.has_error(&self.path)
+    }
+
     /// Keeps everything in it out of what is shown of the file.
     pub fn mask(&self) {
         mask(self.tree, self.problems);
@@ -182,6 +188,11 @@ impl<'t> Value<'t> {
     }
 
     fn unexpected(&self, wanted: &str, hint: &str) {
+        // Where a table or a list was expected or is, there may be secrets in what is there.
+        let many = matches!(self.tree.get_ref(), DeValue::Array(_) | DeValue::Table(_));
+        if many || matches!(wanted, "a table" | "an array") {
+            self.mask();
+        }
         let have = match self.tree.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",

@@ -40,8 +40,6 @@ pub const RETAIN_SIZE: u64 = 10 * GIB;
 pub const MIN_FREE: u64 = 256 * MIB;
 /// `dedupe` of a topic.
 pub const DEDUPE: Duration = DAY;
-/// `accept` of a topic: JSON and form.
-pub const ACCEPT: [&str; 3] = ["application/json", "*/*+json", "application/x-www-form-urlencoded"];
 /// `rotate.size` of a file sink with a `rotate` table, in bytes.
 pub const ROTATE_SIZE: u64 = 100 * MIB;
 /// `rotate.keep` of a file sink with a `rotate` table.

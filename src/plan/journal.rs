@@ -7,7 +7,7 @@ use crate::config::{Table, Value};
 use crate::journal::{Settings, Sync};
 
 /// Reads `[journal]`.
-pub(super) fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Settings {
+pub(super) fn read(file: &Table<'_>, around: &Surroundings<'_>, max_body: u64) -> Settings {
     let table =
         file.get("journal").and_then(|value| value.table("write `[journal]`")).map(|table| table.only("journal"));
     let get = |key: &str| table.as_ref().and_then(|table| table.get(key));
@@ -15,13 +15,12 @@ pub(super) fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Settings {
         .and_then(|value| value.table("write `retain = { age = \"7d\", size = \"10 GiB\" }`"))
         .map(|table| table.only("journal.retain"));
     let kept = |key: &str| retain.as_ref().and_then(|table| table.get(key));
+    let retain_size = kept("size").and_then(|value| retain_size(&value, max_body)).unwrap_or(defaults::RETAIN_SIZE);
     Settings {
         path: around.path(get("path").and_then(|value| path(&value)).unwrap_or(defaults::JOURNAL_PATH)),
         sync: get("sync").and_then(|value| sync(&value)).unwrap_or_default(),
         retain_age: kept("age").and_then(|value| value.duration(defaults::KEEP_RANGE)).unwrap_or(defaults::RETAIN_AGE),
-        retain_size: kept("size")
-            .and_then(|value| value.size(defaults::RETAIN_SIZE_RANGE))
-            .unwrap_or(defaults::RETAIN_SIZE),
+        retain_size,
         min_free: get("min_free").and_then(|value| min_free(&value)).unwrap_or(defaults::MIN_FREE),
     }
 }
@@ -45,6 +44,14 @@ fn sync(value: &Value<'_>) -> Option<Sync> {
         );
     }
     Some(sync)
+}
+
+fn retain_size(value: &Value<'_>, max_body: u64) -> Option<u64> {
+    let bytes = value.size(defaults::RETAIN_SIZE_RANGE)?;
+    if bytes < max_body {
+        value.warn("this is smaller than one body may be: hardly an event is kept", "`\"10 GiB\"` is the default");
+    }
+    Some(bytes)
 }
 
 fn min_free(value: &Value<'_>) -> Option<u64> {

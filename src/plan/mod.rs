@@ -32,7 +32,7 @@ use toml::de::DeTable;
 use crate::config::{Problems, Report, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
-use crate::http::{Admin, Ingress};
+use crate::http::{Admin, Ingress, Listen};
 use crate::journal::Settings;
 use crate::name::TopicName;
 use crate::secret::KeyLabel;
@@ -85,6 +85,8 @@ impl Plan {
     pub fn topic_url(&self, topic: &TopicName) -> String {
         let origin = match (&self.ingress.public_url, self.ingress.listen.first()) {
             (Some(url), _) => url.clone(),
+            // As nginx writes an upstream on a unix socket.
+            (None, Some(listen @ Listen::Unix(_))) => format!("http://{listen}:"),
             (None, Some(listen)) => format!("http://{listen}"),
             (None, None) => String::new(),
         };
@@ -169,7 +171,7 @@ fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
     }
     let ingress = listen::ingress(&file, around);
     let admin = listen::admin(&file, around, &ingress.listen);
-    let journal = journal::read(&file, around);
+    let journal = journal::read(&file, around, ingress.max_body);
     let log = journal::log(&file);
     let topics = topic::all(&file, around, &ingress);
     let subscribers = subscriber::all(&file, around, &topics, &journal);

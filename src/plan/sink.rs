@@ -57,12 +57,17 @@ fn file(
     journal: &journal::Settings,
     seen: &mut Seen,
 ) -> Option<file::Settings> {
-    let path = table
-        .need("path", "the file sink has no `path`", "write `path = \"/var/log/forebay/{topic}.ndjson\"`")
-        .and_then(|value| path(&value, around, journal, seen));
+    let named = table.need("path", "the file sink has no `path`", "write `path = \"/var/log/forebay/{topic}.ndjson\"`");
+    let path = named.as_ref().and_then(|value| path(value, around, journal, seen));
     let format = format(table);
     let rotate = table.get("rotate").map_or(Some(None), |value| rotate(&value).map(Some));
-    Some(file::Settings { path: path?, format: format?, rotate: rotate? })
+    let settings = file::Settings { path: path?, format: format?, rotate: rotate? };
+    // What is wrong only now is so because of `rotate`, or of the folder that went before the path.
+    if let (Err(error), Some(value)) = (settings.template(), named) {
+        value.error(error.to_string(), "write `\"/var/log/forebay/{topic}.ndjson\"`");
+        return None;
+    }
+    Some(settings)
 }
 
 fn path(value: &Value<'_>, around: &Surroundings<'_>, journal: &journal::Settings, seen: &mut Seen) -> Option<String> {

@@ -1,48 +1,35 @@
-//! The path of a file sink: what may stand in it, so that no value of an event leads out of its folder.
+//! The path of a file sink. What a template is, the sink says; here is only that it begins in a folder, and the hints.
 
-/// The values that may stand in braces.
-const FIELDS: [&str; 3] = ["topic", "type", "date"];
+use crate::config::suggest;
+use crate::sink::file::Template;
 
-/// Checks a path with `{topic}`, `{type}` and `{date}`.
+const HOW: &str = "write `\"/var/log/forebay/{topic}.ndjson\"`";
+
+/// Checks a path with `{topic}`, `{type}` and `{date}` as it is written, before the folder of the file goes before it.
 ///
 /// # Errors
 /// What is wrong, and what to do.
 pub(super) fn check(path: &str) -> Result<(), (String, String)> {
-    let wrong = |message: &str, hint: &str| Err((message.to_owned(), hint.to_owned()));
-    if path.is_empty() || path.chars().any(char::is_control) {
-        return wrong("this is not a path", "write `\"/var/log/forebay/{topic}.ndjson\"`");
+    if let Err(error) = Template::parse(path) {
+        return Err((error.to_string(), hint(path)));
     }
-    if path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..") {
-        return wrong("the path names a folder", "add the name of a file: `{topic}.ndjson`");
+    let prefix = &path[..path.find('{').unwrap_or(path.len())];
+    // Directly under `/` a value would choose among the folders of the system.
+    if prefix.is_empty() || (prefix == "/" && path.len() > 1) {
+        return Err(("the path begins with a value of the event".into(), HOW.into()));
     }
-    let mut rest = path;
-    while let Some(at) = rest.find(['{', '}']) {
-        let field = rest[at..].strip_prefix('{').and_then(|after| after.split_once('}'));
-        let Some((field, after)) = field else {
-            return wrong("a brace has no partner", "braces stand around `{topic}`, `{type}` and `{date}` only");
-        };
-        if !FIELDS.contains(&field) {
-            let hint = crate::config::suggest::nearest(field, FIELDS).map_or_else(
-                || "there are `{topic}`, `{type}`, `{date}`".to_owned(),
-                |near| format!("did you mean `{{{near}}}`?"),
-            );
-            return Err((format!("`{{{field}}}` is not known in a path"), hint));
-        }
-        rest = after;
-    }
-    let Some(first) = path.find('{') else { return Ok(()) };
-    let prefix = &path[..first];
-    let folder = prefix.rfind('/').map_or("", |at| &prefix[..at]);
-    if folder.trim_matches(['/', '.']).is_empty() && !(folder.starts_with('.') || prefix.len() > folder.len() + 1) {
-        return wrong(
-            "the path begins with a value of the event",
-            "begin with a folder: `\"/var/log/forebay/{topic}.ndjson\"`",
-        );
-    }
-    if path[first..].split('/').any(|segment| segment == "..") {
-        return wrong("`..` cannot follow a value of the event", "write the folder out");
+    if path.chars().any(char::is_control) {
+        return Err(("the path has a line break or control character".into(), HOW.into()));
     }
     Ok(())
+}
+
+/// The placeholder that was meant, or else how a path is written.
+fn hint(path: &str) -> String {
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    let known = ["topic", "type", "date"];
+    let wrong = names.filter(|name| !known.contains(name)).find_map(|name| suggest::nearest(name, known));
+    wrong.map_or_else(|| HOW.to_owned(), |near| format!("did you mean `{{{near}}}`?"))
 }
 
 #[cfg(test)]
@@ -60,29 +47,25 @@ mod tests {
             "../logs/{date}.ndjson",
             "./{topic}",
             "events-{topic}.ndjson",
+            "/events-{topic}.ndjson",
         ];
         for path in good {
             assert_eq!(check(path), Ok(()), "{path}");
         }
         let bad = [
-            ("", "not a path"),
-            ("/a/\n", "not a path"),
-            ("/var/log/", "names a folder"),
-            ("/var/log/..", "names a folder"),
-            ("{topic}", "begins with a value"),
-            ("/{topic}", "begins with a value"),
-            ("/{topic}/a", "begins with a value"),
-            ("/var/{topic}/../{type}", "`..`"),
-            ("/var/{topics}", "`{topics}`"),
-            ("/var/{}", "`{}`"),
-            ("/var/{topic", "no partner"),
-            ("/var/topic}", "no partner"),
-            ("/var/{{topic}}", "`{{topic}`"),
+            ("", "names no file", "write"),
+            ("/var/log/", "names no file", "write"),
+            ("{topic}", "begins with a value", "write"),
+            ("/{topic}/a", "begins with a value", "write"),
+            ("/a\n", "control character", "write"),
+            ("/var/{topic}/../{type}", "`..`", "write"),
+            ("/var/{topics}", "`{topics}`", "did you mean `{topic}`?"),
+            ("/var/{}", "`{}`", "write"),
+            ("/var/{topic", "without its", "write"),
         ];
-        for (path, want) in bad {
+        for (path, want, help) in bad {
             let (message, hint) = check(path).expect_err(path);
-            assert!(message.contains(want), "{path}: {message}");
-            assert!(!hint.is_empty());
+            assert!(message.contains(want) && hint.starts_with(help), "{path}: {message}; {hint}");
         }
     }
 }

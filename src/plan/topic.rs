@@ -56,10 +56,7 @@ fn topic(
     let max_body = get("max_body").map_or(Some(ingress.max_body), |value| max_body(&value, ingress));
     let allow_from = get("allow_from").map(|value| allow_from(&value, ingress)).unwrap_or_default();
     let dedupe = get("dedupe").map_or(Some(Some(defaults::DEDUPE)), |value| dedupe(&value));
-    let accept = match get("accept") {
-        Some(value) => media_types(&value),
-        None => defaults::ACCEPT.iter().map(|kind| MediaType((*kind).to_owned())).collect(),
-    };
+    let accept = get("accept").map_or_else(MediaType::defaults, |value| media_types(&value));
     let places =
         |key: &str| get(key).map(|value| value.one_or_more().iter().filter_map(source::one).collect::<Vec<_>>());
     let (event_type, delivery_id) = (places("event_type"), places("delivery_id"));
@@ -121,13 +118,9 @@ fn media_types(value: &Value<'_>) -> Vec<MediaType> {
     let mut kinds = Vec::new();
     for entry in entries {
         let Some(text) = entry.string(HOW) else { continue };
-        let lower = text.to_ascii_lowercase();
-        let good = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+*".contains(c);
-        let part = |part: &str| !part.is_empty() && part.chars().all(good);
-        if lower.split_once('/').is_some_and(|(kind, sub)| part(kind) && part(sub)) {
-            kinds.push(MediaType(lower));
-        } else {
-            entry.error(format!("`{text}` is not a media type"), HOW);
+        match MediaType::parse(text) {
+            Some(kind) => kinds.push(kind),
+            None => entry.error(format!("`{text}` is not a media type"), HOW),
         }
     }
     kinds

@@ -23,7 +23,7 @@ pub(super) fn read(
     let table = value.table(HOW)?.only("topics.*.validator");
     let keys = secret::keys(&table, around);
     let kind = table.get("type");
-    let options = options(&table, public_url);
+    let options = options(&table, around, public_url);
     let Some(kind) = kind else {
         table.missing("type", "the validator has no `type`", format!("there are {}", suggest::listed(kinds())));
         return None;
@@ -41,7 +41,7 @@ pub(super) fn read(
         Ok(validator) => Some((validator, labels)),
         Err(errors) => {
             for error in errors {
-                report(&table, &kind, keys.given, error);
+                report(&table, &kind, error);
             }
             None
         }
@@ -49,25 +49,25 @@ pub(super) fn read(
 }
 
 /// Puts an error of the validator where its key stands.
-fn report(table: &Table<'_>, kind: &Value<'_>, secrets_given: bool, error: BuildError) {
+fn report(table: &Table<'_>, kind: &Value<'_>, error: BuildError) {
     let hint = error.hint.unwrap_or_else(|| format!("see `{}` in the annotated reference", error.key));
     let is_secret = matches!(error.key, "secret" | "secrets");
     let place = table.get(error.key).or_else(|| if is_secret { table.get("secrets") } else { None });
     match place {
+        // What could not be read is not missing.
+        Some(value) if value.reported() => {}
         Some(value) => {
             if is_secret {
                 value.mask();
             }
             value.error(error.message, hint);
         }
-        // A secret that could not be read has been reported.
-        None if is_secret && secrets_given => {}
         None if error.key == "public_url" => kind.clone().named("ingress.public_url").error(error.message, hint),
         None => table.missing(error.key, error.message, hint),
     }
 }
 
-fn options(table: &Table<'_>, public_url: Option<&str>) -> Options {
+fn options(table: &Table<'_>, around: &Surroundings<'_>, public_url: Option<&str>) -> Options {
     const ALGORITHMS: [(&str, Algorithm); 3] =
         [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)];
     const ENCODINGS: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
@@ -83,7 +83,7 @@ fn options(table: &Table<'_>, public_url: Option<&str>) -> Options {
         id: get("id").and_then(|value| source::one(&value)),
         tolerance: get("tolerance").and_then(|value| value.duration(defaults::TOLERANCE_RANGE)),
         user: text("user", "the user name the sender shows"),
+        verify_token: get("verify_token").and_then(|value| secret::one(&value, around)).map(|(secret, _)| secret),
         public_url: public_url.map(str::to_owned),
-        ..Options::default()
     }
 }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use super::{Surroundings, defaults, secret};
 use crate::config::{Table, Value};
@@ -37,6 +38,12 @@ pub(super) fn read(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Setti
             ],
         )
     });
+    if let (Some(Format::Original), Some(value)) = (format, get("sign")) {
+        value.wrong_key(
+            "an original request is sent as it came, without a signature of ours",
+            "leave out `sign`, or `format`",
+        );
+    }
     let give_up_on = get("give_up_on").map_or(Some(defaults::GIVE_UP_ON.to_vec()), |value| statuses(&value));
     let ca = get("ca").map_or(Some(None), |value| pem(&value, around, Pem::Certificates).map(Some));
     let client_cert = client_cert(table, around);
@@ -251,13 +258,13 @@ fn raw(secret: &[u8]) -> Option<usize> {
         base64::engine::GeneralPurposeConfig::new()
             .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
     );
-    engine.decode(text).ok().map(|bytes| bytes.len()).filter(|length| *length > 0)
+    engine.decode(text).ok().map(|bytes| Zeroizing::new(bytes).len()).filter(|length| *length > 0)
 }
 
 fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {
     let entries = value.list("write `give_up_on = [400, 410]`")?;
-    let read: Option<Vec<u64>> = entries.iter().map(|entry| entry.number(defaults::STATUS_RANGE)).collect();
-    read?.into_iter().map(|status| u16::try_from(status).ok()).collect()
+    let read: Vec<Option<u64>> = entries.iter().map(|entry| entry.number(defaults::STATUS_RANGE)).collect();
+    read.into_iter().map(|status| u16::try_from(status?).ok()).collect()
 }
 
 #[derive(Clone, Copy, PartialEq)]
