@@ -232,16 +232,25 @@ impl Metrics {
         let of = OfSubscriber { subscriber: name.to_owned() };
         let outcome = |outcome| Delivered { subscriber: name.to_owned(), outcome };
         let good = Attempted { subscriber: name.to_owned(), result: "ok" };
+        // One statement each: a family stays locked until the end of the statement that asks it.
+        let delivered = self.deliveries.get_or_create(&outcome("delivered")).clone();
+        let died = self.deliveries.get_or_create(&outcome("dead")).clone();
+        let good_attempts = self.attempts.get_or_create(&good).clone();
+        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
+        let backlog = self.backlog.get_or_create(&of).clone();
+        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
+        let dead = self.dead.get_or_create(&of).clone();
+        let (name, attempts) = (name.to_owned(), self.attempts.clone());
         SubscriberMetrics {
-            name: name.to_owned(),
-            attempts: self.attempts.clone(),
-            delivered: self.deliveries.get_or_create(&outcome("delivered")).clone(),
-            died: self.deliveries.get_or_create(&outcome("dead")).clone(),
-            good_attempts: self.attempts.get_or_create(&good).clone(),
-            attempt_seconds: self.attempt_seconds.get_or_create(&of).clone(),
-            backlog: self.backlog.get_or_create(&of).clone(),
-            oldest_owed: self.oldest_owed.get_or_create(&of).clone(),
-            dead: self.dead.get_or_create(&of).clone(),
+            name,
+            attempts,
+            delivered,
+            died,
+            good_attempts,
+            attempt_seconds,
+            backlog,
+            oldest_owed,
+            dead,
         }
     }
 

@@ -1,0 +1,1 @@
+//! A daemon that is killed loses nothing that it has answered.

@@ -1,0 +1,1 @@
+//! Clients that are slow, broken or mean harm nobody.

@@ -1,0 +1,12 @@
+//! The real binary, in a folder of its own, over real sockets and under real signals.
+
+mod client;
+mod crash;
+mod daemon;
+mod delivery;
+mod hostile;
+mod ingress;
+mod lifecycle;
+mod receiver;
+mod sandbox;
+mod secrets;

@@ -1,0 +1,1 @@
+//! A webhook receiver that does what a test wants.
