@@ -18,7 +18,7 @@ use super::quiet::Quiet;
 use super::reply::{self, Answer, Refusal};
 use super::server::Service;
 use crate::event::{Headers, Incoming, Millis};
-use crate::journal::{Draft, Journal, Lane, Record, Refused, dedupe_key};
+use crate::journal::{Draft, Journal, Lane, Record, Refused};
 use crate::json::{self, Pointer};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::topic::{Topic, form_payload, is_form, is_json};
@@ -218,7 +218,7 @@ impl Ingest {
         let incoming = verified.incoming();
         let (kind, delivery_id) = door.facts(incoming)?;
         let key = match (&topic.dedupe, &delivery_id) {
-            (Some(_), Some(id)) => dedupe_key(topic.name.as_str(), id, &incoming.body),
+            (Some(_), Some(id)) => self.journal.dedupe_key(topic.name.as_str(), id, &incoming.body),
             _ => [0; 16],
         };
         let draft = Draft {

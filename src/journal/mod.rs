@@ -42,7 +42,6 @@ use uuid::Uuid;
 
 pub use codec::{DedupeKey, Draft, Record, TooLarge};
 pub use commit::{Commit, Lane, NotRecorded, Ticket};
-pub use dedupe::key as dedupe_key;
 pub use reader::{Reader, Recorded};
 pub use recover::OpenError;
 pub use stats::Stats;
@@ -344,6 +343,12 @@ impl Journal {
             self.shared.bell.notify_one();
         }
         Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
+    }
+
+    /// What an event is known by while delivery ids are remembered.
+    #[must_use]
+    pub fn dedupe_key(&self, topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
+        dedupe::key(self.shared.id, topic, delivery_id, body)
     }
 
     /// What tells of commits.

@@ -18,7 +18,7 @@ use crate::event::{Event, Millis, Seq};
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// The most segments kept to be used again.
-const MAX_SPARES: usize = 2;
+const MAX_SPARES: usize = 4;
 
 /// A reader's claim on all events from some number on.
 #[derive(Debug)]

@@ -225,6 +225,8 @@ impl Writer {
         });
         shared.add_segment(&segment);
         let index = IndexWriter::create(&*shared.disk, &index_name(base));
+        // There is one more segment: perhaps another one can go, and be used again.
+        shared.stats.wake_sweeper();
         Ok(OpenSegment { segment, file, index, offset: SEGMENT_HEAD, size })
     }
 
