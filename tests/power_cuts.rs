@@ -3,6 +3,7 @@
 //! `FOREBAY_SEEDS=100000` plays more of them; `FOREBAY_SEED=17` plays one, the one a failure names.
 
 mod history;
+mod ledger;
 mod lying_disk;
 mod offered_events;
 mod simulated_disk;

@@ -341,15 +341,14 @@ fn forget_empty_segment(found: &mut Recovered) {
 pub(super) fn save_index(disk: &dyn Disk, segment: &Segment, last: u64) {
     let name = index_name(segment.base);
     let mut reached = 0;
-    let whole = index::load(disk, &name).is_ok_and(|bytes| index::walk(&bytes, |entry| reached = entry.seq.0))
-        && reached >= last;
-    let saved = if whole {
-        disk.open(&name).and_then(|file| file.sync())
-    } else {
-        rewrite_index(disk, segment.base, &scan_whole(disk, segment, last));
-        disk.sync_dir()
-    };
-    if let Err(error) = saved {
+    let whole =
+        index::load(disk, &name).is_ok_and(|bytes| index::walk(&bytes, |entry| reached = entry.seq.0)) && reached >= last;
+    if whole && disk.open(&name).and_then(|file| file.sync()).is_ok() {
+        return;
+    }
+    // Also after a failed sync: trying it again would prove nothing, writing the whole again does.
+    rewrite_index(disk, segment.base, &scan_whole(disk, segment, last));
+    if let Err(error) = disk.sync_dir() {
         tracing::warn!(%error, name, "cannot sync an index file: its delivery ids may be forgotten at the next start");
     }
 }

@@ -100,7 +100,10 @@ impl Scanner {
     fn window(&mut self, wanted: usize) -> io::Result<Bytes> {
         let have = self.at..self.at + self.chunk.len() as u64;
         if !have.contains(&self.offset) || have.end - self.offset < wanted as u64 {
-            let mut buffer = BytesMut::zeroed(self.chunk_size.max(wanted));
+            // Never more than there is: what asks for it may be damaged.
+            let left = self.file.len()?.saturating_sub(self.offset);
+            let size = self.chunk_size.max(wanted).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let mut buffer = BytesMut::zeroed(size);
             let read = self.file.read_at(&mut buffer, self.offset)?;
             buffer.truncate(read);
             self.chunk = buffer.freeze();

@@ -1,17 +1,15 @@
 //! A random history of one journal: events offered, written, read, retired; the process killed, the power cut.
 
-mod ledger;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use forebay::event::{Event, EventId, Millis, Seq};
 use forebay::journal::{Hold, Journal, Keeper, Opening, Position, Reader, Settings, Stepped, Sync, Ticket};
 
+use crate::ledger::{Ledger, Wrong};
 use crate::lying_disk::{Lie, LyingDisk};
 use crate::offered_events::{BEGIN, DAY, Dice, Offered, settings};
 use crate::simulated_disk::SimulatedDisk;
-use ledger::Ledger;
 
 /// What is played.
 #[derive(Debug, Clone)]
@@ -65,9 +63,6 @@ impl Tally {
         self.unpromised += other.unpromised;
     }
 }
-
-/// What went wrong.
-pub(crate) type Wrong = String;
 
 struct Running {
     stepped: Stepped,

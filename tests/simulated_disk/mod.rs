@@ -38,6 +38,8 @@ pub(crate) enum Operation {
 pub(crate) struct Fault {
     /// Which.
     pub(crate) operation: Operation,
+    /// On files whose names end like this.
+    pub(crate) files: &'static str,
     /// The how-many-th of them, from 1.
     pub(crate) nth: u64,
     /// Whether it takes effect all the same.
@@ -78,7 +80,8 @@ struct State {
     /// How many more operations are carried out before the power goes.
     cut_after: Option<u64>,
     fault: Option<Fault>,
-    counts: BTreeMap<Operation, u64>,
+    /// How many of the fault's operations there were.
+    count: u64,
     capacity: Option<u64>,
 }
 
@@ -124,7 +127,7 @@ impl Gate {
 }
 
 impl State {
-    fn gate(&mut self, life: u64, operation: Operation) -> io::Result<Gate> {
+    fn gate(&mut self, life: u64, operation: Operation, name: &str) -> io::Result<Gate> {
         if !self.powered || life != self.life {
             return Err(io::Error::other("the power is off"));
         }
@@ -139,15 +142,24 @@ impl State {
             }
             *left -= 1;
         }
-        let count = self.counts.entry(operation).or_default();
-        *count += 1;
-        match self.fault {
-            Some(fault) if fault.operation == operation && fault.nth == *count => {
-                self.fault = None;
-                Ok(if fault.kept { Gate::FailKept } else { Gate::FailDropped })
-            }
-            _ => Ok(Gate::Pass),
+        let Some(fault) = self.fault else { return Ok(Gate::Pass) };
+        if fault.operation != operation || !name.ends_with(fault.files) {
+            return Ok(Gate::Pass);
         }
+        self.count += 1;
+        if self.count < fault.nth {
+            return Ok(Gate::Pass);
+        }
+        self.fault = None;
+        Ok(if fault.kept { Gate::FailKept } else { Gate::FailDropped })
+    }
+
+    fn file_gate(&mut self, open: &OpenFile, operation: Operation) -> io::Result<Gate> {
+        let name = match self.fault {
+            Some(_) => self.names.iter().find(|(_, file)| **file == open.file).map(|(name, _)| name.clone()),
+            None => None,
+        };
+        self.gate(open.life, operation, &name.unwrap_or_default())
     }
 
     fn file(&mut self, file: u64) -> &mut Content {
@@ -160,7 +172,7 @@ impl State {
 
     fn room_for(&self, more: u64) -> io::Result<()> {
         match self.capacity {
-            Some(capacity) if self.used() + more > capacity => Err(io::ErrorKind::StorageFull.into()),
+            Some(capacity) if more > 0 && self.used() + more > capacity => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }
@@ -228,7 +240,7 @@ impl SimulatedDisk {
     /// One operation fails. The count begins now.
     pub(crate) fn fail(&self, fault: Fault) {
         let mut state = self.state();
-        state.counts.clear();
+        state.count = 0;
         state.fault = Some(fault);
     }
 
@@ -264,7 +276,7 @@ impl SimulatedDisk {
 impl Disk for Mounted {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Open)?.run(|| {
+        state.gate(self.life, Operation::Open, name)?.run(|| {
             let file = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
             Ok(Arc::new(OpenFile { disk: self.disk.clone(), life: self.life, file }) as Arc<dyn DiskFile>)
         })
@@ -272,7 +284,7 @@ impl Disk for Mounted {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Create)?.run(|| {
+        state.gate(self.life, Operation::Create, name)?.run(|| {
             let file = if let Some(&file) = state.names.get(name) {
                 state.file(file).change(Change::Length(0));
                 file
@@ -291,7 +303,7 @@ impl Disk for Mounted {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Rename)?.run(|| {
+        state.gate(self.life, Operation::Rename, from)?.run(|| {
             let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
             state.names.insert(to.into(), file);
             state.pending_names.push(Naming::Move { from: from.into(), to: to.into(), file });
@@ -301,7 +313,7 @@ impl Disk for Mounted {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Remove)?.run(|| {
+        state.gate(self.life, Operation::Remove, name)?.run(|| {
             let file = state.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
             state.pending_names.push(Naming::Take(name.into(), file));
             Ok(())
@@ -310,12 +322,12 @@ impl Disk for Mounted {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::List)?.run(|| Ok(state.names.keys().cloned().collect()))
+        state.gate(self.life, Operation::List, "")?.run(|| Ok(state.names.keys().cloned().collect()))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::SyncDir)?.run(|| {
+        state.gate(self.life, Operation::SyncDir, "")?.run(|| {
             state.safe_names = state.names.clone();
             state.pending_names.clear();
             Ok(())
@@ -332,7 +344,7 @@ impl DiskFile for OpenFile {
     fn write_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-        state.gate(self.life, Operation::Write)?.run(|| {
+        state.file_gate(self, Operation::Write)?.run(|| {
             let end = offset + bytes.len() as u64;
             let length = state.file(self.file).cached.len() as u64;
             state.room_for(end.saturating_sub(length))?;
@@ -343,7 +355,7 @@ impl DiskFile for OpenFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Read)?.run(|| {
+        state.file_gate(self, Operation::Read)?.run(|| {
             let cached = &state.file(self.file).cached;
             let from = usize::try_from(offset).expect("small").min(cached.len());
             let count = buffer.len().min(cached.len() - from);
@@ -354,7 +366,7 @@ impl DiskFile for OpenFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
-        let gate = state.gate(self.life, Operation::Sync)?;
+        let gate = state.file_gate(self, Operation::Sync)?;
         if state.powered && gate == Gate::FailDropped {
             // As Linux does: the pages count as clean from now on, hold what was written, and are never written.
             state.file(self.file).pending.clear();
@@ -370,12 +382,12 @@ impl DiskFile for OpenFile {
 
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Length)?.run(|| Ok(state.file(self.file).cached.len() as u64))
+        state.file_gate(self, Operation::Length)?.run(|| Ok(state.file(self.file).cached.len() as u64))
     }
 
     fn reserve(&self, length: u64) -> io::Result<()> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::Reserve)?.run(|| {
+        state.file_gate(self, Operation::Reserve)?.run(|| {
             let have = state.file(self.file).cached.len() as u64;
             if have < length {
                 state.room_for(length - have)?;
@@ -387,7 +399,7 @@ impl DiskFile for OpenFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut state = self.disk.state();
-        state.gate(self.life, Operation::SetLength)?.run(|| {
+        state.file_gate(self, Operation::SetLength)?.run(|| {
             state.file(self.file).change(Change::Length(length));
             Ok(())
         })

@@ -1,5 +1,7 @@
 //! What a journal was told and what it promised, to hold against what it says later.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -7,8 +9,10 @@ use forebay::event::{Event, EventId, Millis, Seq};
 use forebay::journal::{DedupeKey, Journal, Position};
 use uuid::Uuid;
 
-use super::Wrong;
 use crate::offered_events::{Dice, Offered};
+
+/// What went wrong.
+pub(crate) type Wrong = String;
 
 /// The books.
 pub(crate) struct Ledger {
