@@ -213,9 +213,13 @@ fn durable_behind(scanner: &mut Scanner, next: Seq) -> io::Result<Option<Seq>> {
     Ok(durable)
 }
 
-/// Goes to the next whole record with a number from `next` up to `promised`.
+/// Goes to the next whole record with a number from `next` up to `promised`, or to the one right behind it: the last
+/// batch, which nothing vouches for, goes on where the promised ones end, damaged or not.
 fn next_whole(scanner: &mut Scanner, next: Seq, promised: Seq) -> io::Result<Option<Seq>> {
-    while let Some(found) = scanner.seek(next.0..promised.0.saturating_add(1))? {
+    if promised < next {
+        return Ok(None);
+    }
+    while let Some(found) = scanner.seek(next.0..promised.0.saturating_add(2))? {
         if found.head.event(&found.bytes).is_some() {
             scanner.offset = found.offset;
             return Ok(Some(found.head.seq));
@@ -341,8 +345,8 @@ fn forget_empty_segment(found: &mut Recovered) {
 pub(super) fn save_index(disk: &dyn Disk, segment: &Segment, last: u64) {
     let name = index_name(segment.base);
     let mut reached = 0;
-    let whole =
-        index::load(disk, &name).is_ok_and(|bytes| index::walk(&bytes, |entry| reached = entry.seq.0)) && reached >= last;
+    let whole = index::load(disk, &name).is_ok_and(|bytes| index::walk(&bytes, |entry| reached = entry.seq.0))
+        && reached >= last;
     if whole && disk.open(&name).and_then(|file| file.sync()).is_ok() {
         return;
     }
