@@ -23,7 +23,8 @@ const SLICES: i64 = 8;
 ///
 /// Not a cryptographic digest, and it need not be: whoever could profit from a collision would have to sign both
 /// bodies, and does not know the seed.
-pub(super) fn key(journal: Uuid, topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
+#[must_use]
+pub fn key(journal: Uuid, topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
     let (high, low) = journal.as_u64_pair();
     let mut seed = [0; 40];
     let parts = [high, low, topic.len() as u64, delivery_id.len() as u64, body.len() as u64];
