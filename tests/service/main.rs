@@ -10,3 +10,4 @@ mod lifecycle;
 mod receiver;
 mod sandbox;
 mod secrets;
+mod wire;
