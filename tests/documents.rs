@@ -49,7 +49,8 @@ fn every_link_of_the_documents_goes_somewhere() {
         let text = read(document);
         let anchors: BTreeSet<String> = text
             .lines()
-            .filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()))
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.trim_start_matches('#').trim())
             .map(|title| title.to_lowercase().replace(' ', "-").replace([',', '\'', '`'], ""))
             .collect();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -77,7 +78,7 @@ fn the_readme_names_metrics_there_are() {
     let seconds = || prometheus_client::metrics::histogram::Histogram::new([1.0]);
     let metrics = forebay::metrics::Metrics::new(&seconds(), &seconds(), "always");
     metrics.topic("t").verdict("s", "ok");
-    metrics.subscriber("s");
+    let _ = metrics.subscriber("s");
     let shown = metrics.render();
     let text = read("README.md");
     let is_name = |c: char| c.is_ascii_lowercase() || c == '_';

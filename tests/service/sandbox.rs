@@ -87,6 +87,18 @@ fn the_unit_calls_the_program_as_it_is() {
     }
 }
 
+/// A system call, or a group of them and of other groups.
+fn expand<'a>(name: &'a str, groups: &BTreeMap<&str, Vec<&'a str>>, into: &mut BTreeSet<&'a str>) {
+    if name.starts_with('@') {
+        let members = groups.get(name).unwrap_or_else(|| panic!("systemd knows no group `{name}`"));
+        for member in members {
+            expand(member, groups, into);
+        }
+    } else {
+        into.insert(name);
+    }
+}
+
 /// Every system call the unit lets through.
 fn allowed_calls() -> BTreeSet<String> {
     let (good, out, err) = said(tool("systemd-analyze").args(["syscall-filter", "--no-pager"]));
@@ -100,24 +112,18 @@ fn allowed_calls() -> BTreeSet<String> {
             Some(_) => {}
         }
     }
-    fn expand<'a>(name: &'a str, groups: &BTreeMap<&str, Vec<&'a str>>, into: &mut BTreeSet<&'a str>) {
-        if name.starts_with('@') {
-            let members = groups.get(name).unwrap_or_else(|| panic!("systemd knows no group `{name}`"));
-            members.iter().for_each(|member| expand(member, groups, into));
-        } else {
-            into.insert(name);
-        }
-    }
     let lines = settings("SystemCallFilter");
     let mut allowed = BTreeSet::new();
     for line in &lines {
         let (without, names) = line.strip_prefix('~').map_or((false, line.as_str()), |rest| (true, rest));
-        let mut named = BTreeSet::new();
-        names.split(' ').for_each(|name| expand(name, &groups, &mut named));
+        let mut calls = BTreeSet::new();
+        for name in names.split(' ') {
+            expand(name, &groups, &mut calls);
+        }
         if without {
-            allowed.retain(|call| !named.contains(call));
+            allowed.retain(|call| !calls.contains(call));
         } else {
-            allowed.extend(named);
+            allowed.extend(calls);
         }
     }
     assert!(allowed.contains("fdatasync") && !allowed.contains("chroot"), "a filter that filters");
@@ -174,12 +180,10 @@ fn receiver() -> (u16, Receiver<String>) {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
-                if line.trim_end().is_empty() { break } else { continue }
-            };
-            match name {
-                "forebay-event-id" => id = Some(value.to_owned()),
-                "content-length" => length = value.parse().ok()?,
+            match line.trim_end().split_once(": ") {
+                Some(("forebay-event-id", value)) => id = Some(value.to_owned()),
+                Some(("content-length", value)) => length = value.parse().ok()?,
+                None if line.trim_end().is_empty() => break,
                 _ => {}
             }
         }
