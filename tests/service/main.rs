@@ -7,6 +7,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod readme;
 mod receiver;
 mod sandbox;
 mod secrets;
