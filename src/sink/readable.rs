@@ -157,7 +157,9 @@ impl Page {
                 }
             }
         }
-        self.end();
+        if !self.is_full() {
+            self.end();
+        }
     }
 }
 
