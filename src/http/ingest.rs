@@ -230,11 +230,10 @@ impl Ingest {
             _ => [0; 16],
         };
         let draft = Draft {
-            time: incoming.time,
+            request: verified,
             topic: topic.name.as_str(),
             kind: kind.as_deref(),
             delivery_id: delivery_id.as_deref(),
-            body: incoming.body.clone(),
             key,
         };
         let record = Record::new(draft, |out| keep_headers(out, &incoming.headers, topic))

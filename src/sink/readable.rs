@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::line::{header, put};
 use crate::event::Event;
 use crate::json;
-use crate::topic::{form_payload, is_form};
+use crate::signature::{form_payload, is_form};
 
 /// The most lines of a body that are shown.
 const LINES: usize = 40;
