@@ -32,7 +32,7 @@ fn one_thread() -> tokio::runtime::Runtime {
 fn lane(journal: &Journal) -> Arc<Lane> {
     let lane = journal.commit().lane();
     let (driven, journal) = (Arc::clone(&lane), journal.clone());
-    tokio::spawn(async move { driven.drive(journal.commit()).await });
+    tokio::spawn(async move { driven.drive(&journal).await });
     lane
 }
 

@@ -320,6 +320,16 @@ impl Journal {
     /// # Errors
     /// Why the event was not queued.
     pub fn append(&self, record: Record, dedupe: Option<Duration>) -> Result<Appended, Refused> {
+        let appended = self.queue(record, dedupe)?;
+        self.ring_writer();
+        Ok(appended)
+    }
+
+    /// As [`Journal::append`], but the writer is not told: [`Lane::recorded`] sees to that, together with others.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn queue(&self, record: Record, dedupe: Option<Duration>) -> Result<Appended, Refused> {
         if !self.shared.room.load(Ordering::Relaxed) {
             return Err(Refused::NoSpace);
         }
@@ -345,12 +355,15 @@ impl Journal {
             self.shared.stats.forgot_early();
         }
         queue.pending.push(record);
-        let wake = std::mem::take(&mut queue.writer_waits);
-        drop(queue);
+        Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
+    }
+
+    /// Tells the writer that something is queued, if it waits.
+    fn ring_writer(&self) {
+        let wake = std::mem::take(&mut lock(&self.shared.queue).writer_waits);
         if wake {
             self.shared.bell.notify_one();
         }
-        Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
     }
 
     /// What an event is known by while delivery ids are remembered.
