@@ -28,8 +28,13 @@ const VERSION: u32 = 1;
 /// The fixed part of a record, in bytes.
 pub(super) const FIXED: usize = 104;
 
+const ONE_HEAD: usize = 64;
+
+/// A segment's head stands twice.
+pub(super) const BOTH_HEADS: usize = 2 * ONE_HEAD;
+
 /// The length of a segment's head, in bytes. The first record stands behind it.
-pub(super) const SEGMENT_HEAD: u64 = 128;
+pub(super) const SEGMENT_HEAD: u64 = BOTH_HEADS as u64;
 
 const HAS_KIND: u8 = 1;
 const HAS_DELIVERY_ID: u8 = 2;
@@ -159,6 +164,7 @@ fn get<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// A record's head that passed its checksum.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the record has a length too")]
 pub(super) struct Head {
     pub seq: Seq,
     pub time: Millis,
@@ -280,11 +286,9 @@ pub(super) fn salt(journal: Uuid, base: Seq) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(journal.as_bytes()), &base.0.to_le_bytes())
 }
 
-const ONE_HEAD: usize = SEGMENT_HEAD as usize / 2;
-
 impl SegmentHead {
-    pub(super) fn encode(&self) -> [u8; SEGMENT_HEAD as usize] {
-        let mut bytes = [0; SEGMENT_HEAD as usize];
+    pub(super) fn encode(&self) -> [u8; BOTH_HEADS] {
+        let mut bytes = [0; BOTH_HEADS];
         put(&mut bytes, 0, *SEGMENT_MAGIC);
         put(&mut bytes, 8, VERSION.to_le_bytes());
         put(&mut bytes, 16, *self.journal.as_bytes());
