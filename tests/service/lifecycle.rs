@@ -73,7 +73,7 @@ fn either_signal_finishes_what_is_open_and_ends_well() {
         open.send(b"}").expect("sent");
         let answer = open.answer().expect("an answer");
         assert_eq!((answer.status, answer.header("connection")), (202, Some("close")));
-        assert!(idle.get("/").is_err(), "an idle connection is closed");
+        assert!(idle.answer().is_err(), "an idle connection is closed");
         assert_eq!(daemon.wait().code(), Some(0));
         assert_eq!(daemon.out().len(), 1, "what was taken last is delivered before the end");
         assert!(daemon.log().iter().any(|line| line.contains("\"message\":\"stopped\"")));
