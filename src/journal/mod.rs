@@ -140,6 +140,8 @@ struct Shared {
     orphans: Mutex<BTreeMap<u64, Millis>>,
     watches: Mutex<Watches>,
     holds: Mutex<Vec<Arc<Hold>>>,
+    /// Holds everything until all readers from before this start have their holds.
+    opening: Arc<Hold>,
     /// Whether there is space; set by the sweeper, unset by whoever finds none.
     room: AtomicBool,
     stats: Stats,
@@ -260,6 +262,7 @@ impl Journal {
             std::thread::Builder::new().name(name.into()).spawn(work).map_err(OpenError::Io)
         };
         let shared = Arc::clone(&journal.shared);
+        lock(&shared.holds).push(Arc::clone(&shared.opening));
         let threads = vec![
             spawn("journal-writer", Box::new(move || writer.run()))?,
             spawn("journal-sweeper", Box::new(move || sweep::run(&shared, &*keeper)))?,
@@ -297,6 +300,7 @@ impl Journal {
             orphans: Mutex::new(found.orphans),
             watches: Mutex::default(),
             holds: Mutex::default(),
+            opening: Arc::new(Hold::new(Seq(0))),
             room: AtomicBool::new(true),
             stats: Stats::new(found.damaged),
         });
@@ -413,6 +417,11 @@ impl Journal {
         let hold = Arc::new(Hold::new(from));
         lock(&self.shared.holds).push(Arc::clone(&hold));
         hold
+    }
+
+    /// Says that every reader from before this start has its hold. Until then nothing is retired.
+    pub fn begin_retention(&self) {
+        self.release(&self.shared.opening);
     }
 
     /// Lets a hold go.

@@ -52,11 +52,13 @@ impl Watch {
     pub async fn rest(&self, commit: &Commit, from: Seq) -> Position {
         poll_fn(|context| {
             let mut state = lock(&self.state);
-            if let Some(next) = state.next.take()
-                && next.seq >= from
-            {
+            if let Some(next) = state.next.take() {
                 state.resting = false;
-                return Poll::Ready(next);
+                if next.seq >= from {
+                    return Poll::Ready(next);
+                }
+                // The offer of an event that was read already, come late. Another may have come meanwhile and found
+                // this one in its way, so the tail must be looked at again.
             }
             // The writer raises the tail first and offers afterwards. So what is durable now may have been offered
             // while an older offer stood in its way, and is examined by reading; what comes later is offered anew.
@@ -79,7 +81,8 @@ impl Watch {
         match state.next.take() {
             Some(next) if next.seq >= from => next,
             // Everything up to there was offered to those who wanted it, and this reader was offered nothing.
-            _ if resting => Position { seq: from.max(commit.offered().next()), place: None },
+            None if resting => Position { seq: from.max(commit.offered().next()), place: None },
+            // An offer that came late may have stood in the way of one that matters.
             _ => Position { seq: from, place: None },
         }
     }
