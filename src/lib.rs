@@ -1,6 +1,24 @@
 //! forebay takes webhooks in, proves who sent them, keeps them on disk, and passes them on.
+//!
+//! Two halves and one hinge. The way in ([`http`], [`validate`], [`topic`]) and the way out ([`deliver`], [`route`],
+//! [`sink`]) do not know each other; they meet in the [`journal`], to which one appends and from which the other reads.
+//!
+//! Read in this order:
+//!
+//! - the words: [`event`] has what travels (`Incoming`, `Event`); [`name`] and [`secret`] are what a configuration gives
+//!   names and keys; [`signature`] is the one HMAC scheme; [`json`] and [`metrics`] are what they say;
+//! - the outside shape: [`config`] is the TOML file exactly as written;
+//! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
+//! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
+//! - the way out: [`route`] decides who wants an event, [`sink`] has the places events go to, [`deliver`] is one worker a
+//!   subscriber;
+//! - the doors: [`mod@http`] listens, and turns outcomes into statuses;
+//! - the whole: [`plan`] is a configuration as meant, [`app`] opens it, runs it and stops it;
+//! - the hand: [`cli`], [`command`] and [`logging`].
+//!
+//! `ARCHITECTURE.md` has one request's walk, the rules and their reasons.
 
-// In reading order: a module imports only from above.
+// Each group imports only from those above it, and within a group few from each other: `tests/architecture.rs`.
 
 pub mod event;
 pub mod json;

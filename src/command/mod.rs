@@ -1,6 +1,7 @@
 //! One file a command, and the exit codes.
 
 pub mod check;
+mod process;
 pub mod serve;
 
 use std::io::{IsTerminal, Write};

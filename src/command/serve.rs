@@ -16,6 +16,7 @@ const LOOK: Duration = Duration::from_millis(250);
 #[must_use]
 pub fn run(loaded: Loaded) -> ExitCode {
     logging::start(loaded.plan.log);
+    super::process::prepare();
     for warning in loaded.warnings.lines() {
         tracing::warn!("{warning}");
     }

@@ -96,5 +96,7 @@ impl Service for AdminDoor {
         self.route(&request)
     }
 
-    fn connections(&self, _: usize) {}
+    fn connections(&self, _: i64) {}
+
+    fn unreadable(&self, _: u16) {}
 }

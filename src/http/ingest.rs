@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, Method, Request};
 use hyper::body::Incoming as Body;
 use prometheus_client::metrics::counter::Counter;
@@ -16,9 +17,9 @@ use super::body::{self, Budget};
 use super::client;
 use super::quiet::Quiet;
 use super::reply::{self, Answer, Refusal};
-use super::server::Service;
+use super::server::{GRACE, Service};
 use crate::event::{Headers, Incoming, Millis};
-use crate::journal::{Draft, Journal, Lane, Record, Refused, dedupe_key};
+use crate::journal::{Draft, Journal, Lane, Record, Refused};
 use crate::json::{self, Pointer};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::topic::{Topic, form_payload, is_form, is_json};
@@ -40,7 +41,8 @@ pub struct Ingest {
     budget: Budget,
     body_timeout: Duration,
     trusted_proxies: Vec<ipnet::IpNet>,
-    draining: AtomicBool,
+    /// When the stop began.
+    draining: OnceLock<Instant>,
     quiet: Quiet,
     connections: Gauge,
 }
@@ -77,21 +79,21 @@ impl Ingest {
             budget: Budget::new(settings.max_body_memory, metrics.body_memory.clone()),
             body_timeout: settings.body_timeout,
             trusted_proxies: settings.trusted_proxies.clone(),
-            draining: AtomicBool::new(false),
+            draining: OnceLock::new(),
             quiet: Quiet::default(),
             connections: metrics.connections.clone(),
         }
     }
 
-    /// From now on new requests are answered 503.
+    /// The stop begins. New requests are answered 503, after a moment for those that were on their way.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        let _ = self.draining.set(Instant::now());
     }
 
     /// Whether the stop has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.get().is_some()
     }
 
     /// The journal behind it.
@@ -141,7 +143,7 @@ impl Ingest {
         client: Option<IpAddr>,
     ) -> Result<Option<u64>, Refusal> {
         let topic = &door.topic;
-        if self.is_draining() || !self.journal.is_writable() {
+        if self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable() {
             return Err(Refusal::NoRoom);
         }
         if !topic.client_allowed(client) {
@@ -150,7 +152,8 @@ impl Ingest {
         }
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let identity = |value: &str| value.trim().is_empty() || value.trim().eq_ignore_ascii_case("identity");
-        if headers.contains_key(CONTENT_ENCODING) && !text(&CONTENT_ENCODING).is_some_and(identity) {
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        if !encodings.all(|value| value.to_str().is_ok_and(identity)) {
             self.report(door, client, "encoding", "the body has a content encoding");
             return Err(Refusal::MediaType);
         }
@@ -160,6 +163,11 @@ impl Ingest {
         }
         // hyper has refused a length that is no number, or several that differ.
         let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        // It takes whatever ends in `chunked`; of a body in another coding beneath (RFC 9112 section 6.1) nothing is known.
+        if length.is_none() && !is_plainly_chunked(headers) {
+            self.report(door, client, "encoding", "the body has a transfer coding other than `chunked`");
+            return Err(Refusal::MediaType);
+        }
         if length.is_some_and(|length| length > topic.max_body) {
             self.report(door, client, "too_large", "the body is over `max_body`");
             return Err(Refusal::TooLarge);
@@ -218,7 +226,7 @@ impl Ingest {
         let incoming = verified.incoming();
         let (kind, delivery_id) = door.facts(incoming)?;
         let key = match (&topic.dedupe, &delivery_id) {
-            (Some(_), Some(id)) => dedupe_key(topic.name.as_str(), id, &incoming.body),
+            (Some(_), Some(id)) => self.journal.dedupe_key(topic.name.as_str(), id, &incoming.body),
             _ => [0; 16],
         };
         let draft = Draft {
@@ -271,8 +279,12 @@ impl Service for Ingest {
         self.take(request, peer, &local.0).await
     }
 
-    fn connections(&self, open: usize) {
-        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    fn connections(&self, change: i64) {
+        self.connections.inc_by(change);
+    }
+
+    fn unreadable(&self, status: u16) {
+        self.unknown.answered(status, Duration::ZERO);
     }
 }
 
@@ -284,7 +296,14 @@ fn forbidden(topic: &Topic) -> Refusal {
 fn has_body(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_LENGTH)
-        .map_or_else(|| headers.contains_key(http::header::TRANSFER_ENCODING), |length| length.as_bytes() != b"0")
+        .map_or_else(|| headers.contains_key(TRANSFER_ENCODING), |length| length.as_bytes() != b"0")
+}
+
+/// Whether a request without a length has no body, or one in chunks and nothing else.
+fn is_plainly_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|only| only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 type Facts = (Option<String>, Option<String>);

@@ -89,7 +89,8 @@ impl Listener {
         match self {
             Self::Tcp(tcp) => {
                 let (stream, peer) = tcp.accept().await?;
-                stream.set_nodelay(true)?;
+                // It fails where the client is gone already; that is found out soon enough.
+                let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream.into_std()?, peer.ip()))
             }
             Self::Unix(unix, _) => Ok(Accepted::Unix(unix.accept().await?.0.into_std()?)),

@@ -17,6 +17,12 @@ const BUSY: u64 = 1;
 /// The connection is kept for another request.
 const IDLE: u64 = 2;
 
+/// All is answered, and what the client still sends is read and thrown away, so that it gets to read the answer.
+const LINGER: u64 = 3;
+
+/// How long what nobody wants is read.
+const LINGER_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a connection may wait for its next request while new ones cannot be accepted.
 const CROWDED_IDLE: Duration = Duration::from_secs(1);
 
@@ -27,6 +33,8 @@ pub(super) struct Pace {
     /// The phase in the lowest two bits, above them the milliseconds from `began` to its beginning.
     state: AtomicU64,
     slow: AtomicBool,
+    /// The server stops: the next request is the last.
+    last: AtomicBool,
     bell: Notify,
 }
 
@@ -46,8 +54,33 @@ impl Pace {
         self.enter(BUSY);
     }
 
-    pub(super) fn request_ends(&self) {
-        self.enter(IDLE);
+    /// `closes`: the answer ends the connection, and part of the request may be unread.
+    pub(super) fn request_ends(&self, closes: bool) {
+        self.enter(if closes { LINGER } else { IDLE });
+    }
+
+    /// Whether the connection is to be closed after the present request.
+    pub(super) fn is_last(&self) -> bool {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// The server stops. Whether the connection is free to take another, last request.
+    pub(super) fn ends_soon(&self) -> bool {
+        self.last.store(true, Ordering::Relaxed);
+        matches!(self.state.load(Ordering::Relaxed) & 3, HEAD | IDLE)
+    }
+
+    /// Asked when the connection is being closed: whether the client may still be sending what will not be read.
+    pub(super) fn lingers(&self) -> bool {
+        match self.state.load(Ordering::Relaxed) & 3 {
+            LINGER => true,
+            // The head could not be read. In a stop it may as well be that none has come.
+            HEAD if !self.is_last() => {
+                self.enter(LINGER);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Ends when the connection has taken too long.
@@ -79,7 +112,8 @@ impl Paces {
     /// A connection that was accepted now, and owes the head of its first request.
     pub(super) fn begin(&self) -> Arc<Pace> {
         let (state, slow) = (AtomicU64::new(HEAD), AtomicBool::new(false));
-        let pace = Arc::new(Pace { began: Instant::now(), state, slow, bell: Notify::new() });
+        let last = AtomicBool::new(false);
+        let pace = Arc::new(Pace { began: Instant::now(), state, slow, last, bell: Notify::new() });
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pace));
         pace
     }
@@ -94,6 +128,7 @@ impl Paces {
             let limit = match state & 3 {
                 HEAD => self.header,
                 IDLE => idle,
+                LINGER => self.header.min(LINGER_LIMIT),
                 _ => return true,
             };
             if pace.began.elapsed().saturating_sub(Duration::from_millis(state >> 2)) > limit {

@@ -9,11 +9,12 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::Request;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming as Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::listener::{Accepted, Listener};
 use super::pace::{Pace, Paces};
+use super::quiet::Quiet;
 use super::reply::Answer;
 
 /// What bounds a server.
@@ -42,6 +44,10 @@ pub struct Limits {
 /// The bytes hyper gathers for the head of a request; a longer one is answered 431.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// How long after the beginning of a stop requests are still taken on connections that were open before it. Their senders
+/// could not know, and most do not try again.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
+
 /// Answers requests. One value for each serving thread.
 pub trait Service: Send + Sync + 'static {
     /// What each thread has of its own; made on that thread, inside its runtime.
@@ -58,8 +64,11 @@ pub trait Service: Send + Sync + 'static {
         peer: Option<IpAddr>,
     ) -> impl Future<Output = Answer> + Send;
 
-    /// Tells how many connections there are.
-    fn connections(&self, open: usize);
+    /// Tells that there is one connection more (1) or less (-1).
+    fn connections(&self, change: i64);
+
+    /// Tells that a request could not be read, and was answered with this status.
+    fn unreadable(&self, status: u16);
 }
 
 /// A server that runs.
@@ -91,7 +100,8 @@ impl Server {
         limits: Limits,
     ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(Stop::No);
-        let permits = Arc::new(Semaphore::new(limits.connections));
+        // Each accepting task holds a permit while it waits; that of the only one is for the last connection.
+        let permits = Arc::new(Semaphore::new(limits.connections + listeners.len().saturating_sub(1)));
         let (mut threads, mut lines) = (Vec::new(), Vec::new());
         for number in 0..limits.threads.max(1) {
             let (line, inbox) = mpsc::unbounded_channel();
@@ -109,11 +119,11 @@ impl Server {
         let acceptors = listeners
             .into_iter()
             .map(|listener| {
-                let (lines, permits, service) = (lines.clone(), Arc::clone(&permits), Arc::clone(service));
+                let (lines, permits) = (lines.clone(), Arc::clone(&permits));
                 let (stopped, turn) = (stopped.clone(), Arc::clone(&turn));
                 tokio::spawn(async move {
                     let next = move || turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    accept(listener, &lines, permits, &*service, stopped, limits.connections, next).await;
+                    accept(listener, &lines, permits, stopped, next).await;
                 })
             })
             .collect();
@@ -141,15 +151,14 @@ impl Server {
 
 type Line = mpsc::UnboundedSender<(Accepted, OwnedSemaphorePermit)>;
 
-async fn accept<S: Service>(
+async fn accept(
     listener: Listener,
     lines: &[Line],
     permits: Arc<Semaphore>,
-    service: &S,
     mut stopped: watch::Receiver<Stop>,
-    limit: usize,
     next: impl Fn() -> usize,
 ) {
+    let quiet = Quiet::default();
     loop {
         let one = async {
             let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
@@ -161,16 +170,15 @@ async fn accept<S: Service>(
             accepted = one => accepted,
         };
         match accepted {
-            Ok(accepted) => {
-                service.connections(limit - permits.available_permits());
-                // The thread on the other side ends after this one.
-                let _ = lines[next() % lines.len()].send((accepted, permit));
-            }
+            // The thread on the other side ends after this one.
+            Ok(accepted) => drop(lines[next() % lines.len()].send((accepted, permit))),
             // The connection broke before it was ours: the next one is not concerned.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Most likely no file descriptor is left; trying at once again would only burn time.
-                tracing::warn!(%error, "cannot accept connections");
+                if let Some(suppressed) = quiet.may_speak("", "accept") {
+                    tracing::warn!(%error, suppressed, "cannot accept connections");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -179,7 +187,10 @@ async fn accept<S: Service>(
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, PermissionDenied};
+    // The second half: accept(2), "error handling", passes on what befell the new connection; a firewall gives EPERM.
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+        || matches!(error.kind(), HostUnreachable | NetworkDown | NetworkUnreachable | PermissionDenied)
 }
 
 /// The life of one serving thread.
@@ -196,28 +207,31 @@ async fn serve<S: Service>(
     let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
     let mut sweep = tokio::time::interval(paces.period());
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let begin = |accepted, permit: OwnedSemaphorePermit, open: mpsc::Sender<Infallible>| {
+        let (counted, pace) = (Counted::new(service), paces.begin());
+        let (service, local, stopped) = (Arc::clone(service), Arc::clone(&local), connection_stop.clone());
+        tokio::spawn(async move {
+            let served = match accepted {
+                Accepted::Tcp(stream, peer) => match TcpStream::from_std(stream) {
+                    Ok(stream) => Ok(connection(stream, Some(peer), service, local, pace, stopped).await),
+                    Err(error) => Err(error),
+                },
+                Accepted::Unix(stream) => match UnixStream::from_std(stream) {
+                    Ok(stream) => Ok(connection(stream, None, service, local, pace, stopped).await),
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = served {
+                tracing::warn!(%error, "cannot serve a connection");
+            }
+            drop((counted, permit, open));
+        });
+    };
     loop {
         tokio::select! {
             accepted = inbox.recv() => {
                 let Some((accepted, permit)) = accepted else { break };
-                let (service, local, pace) = (Arc::clone(service), Arc::clone(&local), paces.begin());
-                let (stopped, open) = (connection_stop.clone(), open.clone());
-                tokio::spawn(async move {
-                    let served = match accepted {
-                        Accepted::Tcp(stream, peer) => match TcpStream::from_std(stream) {
-                            Ok(stream) => Ok(connection(stream, Some(peer), service, local, pace, stopped).await),
-                            Err(error) => Err(error),
-                        },
-                        Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-                            Ok(stream) => Ok(connection(stream, None, service, local, pace, stopped).await),
-                            Err(error) => Err(error),
-                        },
-                    };
-                    if let Err(error) = served {
-                        tracing::warn!(%error, "cannot serve a connection");
-                    }
-                    drop((permit, open));
-                });
+                begin(accepted, permit, open.clone());
             }
             _ = sweep.tick() => paces.sweep(permits.available_permits() == 0),
             _ = stopped.wait_for(|stop| *stop != Stop::No) => break,
@@ -226,7 +240,7 @@ async fn serve<S: Service>(
     // Those that were handed over before the stop are connections like any other: they see the stop and end.
     inbox.close();
     while let Some((accepted, permit)) = inbox.recv().await {
-        drop((accepted, permit));
+        begin(accepted, permit, open.clone());
     }
     drop(open);
     loop {
@@ -235,6 +249,22 @@ async fn serve<S: Service>(
             _ = sweep.tick() => paces.sweep(false),
             _ = stopped.wait_for(|stop| *stop == Stop::Now) => return,
         }
+    }
+}
+
+/// Counts a connection as long as it is there.
+struct Counted<S: Service>(Arc<S>);
+
+impl<S: Service> Counted<S> {
+    fn new(service: &Arc<S>) -> Self {
+        service.connections(1);
+        Self(Arc::clone(service))
+    }
+}
+
+impl<S: Service> Drop for Counted<S> {
+    fn drop(&mut self) {
+        self.0.connections(-1);
     }
 }
 
@@ -247,34 +277,56 @@ async fn connection<S: Service, I: AsyncRead + AsyncWrite + Unpin + Send + 'stat
     mut stopped: watch::Receiver<Stop>,
 ) {
     let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
-    let answering = Arc::clone(&pace);
+    let (answering, told) = (Arc::clone(&pace), Arc::clone(&service));
     let service = service_fn(move |request| {
         let (service, local, pace) = (Arc::clone(&service), Arc::clone(&local), Arc::clone(&answering));
         async move {
             pace.request_begins();
-            let answer = service.answer(&local, request, peer).await;
-            pace.request_ends();
+            let mut answer = service.answer(&local, request, peer).await;
+            if pace.is_last() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            // Only refusals leave a body unread.
+            let closes = !answer.status().is_success() && answer.headers().contains_key(CONNECTION);
+            pace.request_ends(closes);
             Ok::<_, Infallible>(answer)
         }
     });
+    let ended = |end: hyper::Result<()>| match end {
+        Err(error) if error.is_parse_too_large() => told.unreadable(431),
+        Err(error) if error.is_parse() => told.unreadable(400),
+        // Otherwise a broken connection is the client's affair; its requests have been counted.
+        _ => {}
+    };
     let connection = http1::Builder::new()
         // The time limits are kept by `Pace`, which tells a slow head from an idle connection.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD)
-        .half_close(false)
+        // A client that has said all may close its half, and is answered all the same; and who hangs up while the
+        // journal syncs does not end the work on its request, so that what is recorded is also counted.
+        .half_close(true)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     let too_slow = pace.too_slow();
     let mut too_slow = pin!(too_slow);
     tokio::select! {
         biased;
-        // A broken connection is the client's affair; its requests have been counted.
-        _ = connection.as_mut() => return,
+        end = connection.as_mut() => return ended(end),
         () = too_slow.as_mut() => return,
-        _ = stopped.wait_for(|stop| *stop != Stop::No) => connection.as_mut().graceful_shutdown(),
+        _ = stopped.wait_for(|stop| *stop != Stop::No) => {}
     }
+    if pace.ends_soon() {
+        // hyper would close at once, over a request that is on its way.
+        tokio::select! {
+            biased;
+            end = connection.as_mut() => return ended(end),
+            () = too_slow.as_mut() => return,
+            () = tokio::time::sleep(GRACE) => {}
+        }
+    }
+    connection.as_mut().graceful_shutdown();
     tokio::select! {
-        _ = connection => {}
+        end = connection => ended(end),
         () = too_slow => {}
     }
 }
@@ -300,7 +352,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<I> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -321,7 +373,20 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Closes this half, and where the client may still be sending, waits for its end: closing over bytes that were not
+    /// read resets the connection, and the client may lose the answer (RFC 9112 section 9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        if !self.pace.lingers() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 4096];
+        loop {
+            let mut unread = ReadBuf::uninit(&mut scratch);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut unread));
+            if read.is_err() || unread.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

@@ -8,8 +8,8 @@
 //!        104 topic │ type │ delivery id │ headers │ body, padded to a multiple of 8
 //! ```
 //!
-//! The head checksum (CRC32C, begun with the segment's salt) covers everything from the body checksum to the end of the
-//! headers, and so the body through its own checksum. The salt makes records of a segment's former life, still on the
+//! The head checksum (CRC32C, begun with the segment's salt) covers the length, and everything from the body checksum to
+//! the end of the headers, and so the body through its own checksum. The salt makes records of a segment's former life, still on the
 //! disk after recycling, invalid. `durable` is the last event known to be on stable storage when the record was
 //! written: at recovery it tells a torn tail, which nobody was promised, from damage to something that was.
 
@@ -138,9 +138,15 @@ impl Record {
     pub(super) fn seal(&mut self, seq: Seq, durable: Seq, salt: u32) {
         put(&mut self.head, 16, seq.0.to_le_bytes());
         put(&mut self.head, 32, durable.0.to_le_bytes());
-        let checksum = crc32c::crc32c_append(salt, &self.head[12..]);
+        let checksum = head_checksum(&self.head, salt);
         put(&mut self.head, 8, checksum.to_le_bytes());
     }
+}
+
+/// Over all of a head but the magic and the checksum itself. The length must be in it: a reader that believes a wrong one
+/// steps over records that are whole.
+fn head_checksum(head: &[u8], salt: u32) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c_append(salt, &head[4..8]), &head[12..])
 }
 
 fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
@@ -199,7 +205,7 @@ pub(super) fn look(bytes: &[u8], salt: u32) -> Look {
     let Some(head) = bytes.get(..head_length as usize) else {
         return Look::Short(head_length as usize);
     };
-    if crc32c::crc32c_append(salt, &head[12..]) != u32::from_le_bytes(get(bytes, 8)) || bytes[60] & !KNOWN_FLAGS != 0 {
+    if head_checksum(head, salt) != u32::from_le_bytes(get(bytes, 8)) || bytes[60] & !KNOWN_FLAGS != 0 {
         return Look::Nothing;
     }
     Look::Head(Head {
@@ -312,7 +318,7 @@ impl SegmentHead {
                 durable: Seq(u64::from_le_bytes(get(bytes, 48))),
             })
         };
-        one(0).or_else(|_| one(ONE_HEAD))
+        one(0).or_else(|first| one(ONE_HEAD).map_err(|second| first.or(second)))
     }
 }
 

@@ -8,6 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
+use uuid::Uuid;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
 use super::codec::DedupeKey;
 use crate::event::{EventId, Millis};
 
@@ -16,17 +19,25 @@ pub(super) const MAX_REMEMBERED: usize = 4_000_000;
 
 const SLICES: i64 = 8;
 
-/// The key of an event: BLAKE3 over topic, delivery id and body, cut to 128 bits.
+/// The key of an event: XXH3 over topic, delivery id and body, 128 bits, seeded with the journal's id.
+///
+/// Not a cryptographic digest, and it need not be: whoever could profit from a collision would have to sign both
+/// bodies, and does not know the seed.
 #[must_use]
-pub fn key(topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(topic.len() as u64).to_le_bytes());
-    hasher.update(topic.as_bytes());
-    hasher.update(&(delivery_id.len() as u64).to_le_bytes());
-    hasher.update(delivery_id.as_bytes());
-    hasher.update(body);
-    let mut key = [0; 16];
-    key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+pub fn key(journal: Uuid, topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
+    let (high, low) = journal.as_u64_pair();
+    let mut seed = [0; 40];
+    let parts = [high, low, topic.len() as u64, delivery_id.len() as u64, body.len() as u64];
+    for (place, part) in seed.chunks_exact_mut(8).zip(parts) {
+        place.copy_from_slice(&part.to_le_bytes());
+    }
+    let mut names = Vec::with_capacity(seed.len() + topic.len() + delivery_id.len());
+    names.extend_from_slice(&seed);
+    names.extend_from_slice(topic.as_bytes());
+    names.extend_from_slice(delivery_id.as_bytes());
+    // The body in one piece and its seed from all the rest: streaming costs several times as much.
+    let seed = xxh3_64_with_seed(&names, low ^ high.rotate_left(32));
+    let mut key = xxh3_128_with_seed(body, seed).to_le_bytes();
     // All zero says "no key".
     key[0] |= 1;
     key
@@ -88,7 +99,7 @@ impl Dedupe {
         let seen = self.slices.iter().rev().find_map(|(_, slice)| slice.get(&Wrapped(*key)))?;
         let age = now.seconds().saturating_sub(i64::from(seen.at));
         // A clock set back makes the age negative: then it is surely not too old.
-        (age <= i64::try_from(window.as_secs()).unwrap_or(i64::MAX)).then(|| EventId(uuid::Uuid::from_bytes(seen.id)))
+        (age <= i64::try_from(window.as_secs()).unwrap_or(i64::MAX)).then(|| EventId(Uuid::from_bytes(seen.id)))
     }
 
     /// Remembers a delivery. Answers whether something had to be forgotten early to make room.
@@ -148,7 +159,10 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
+
+    fn key(topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
+        super::key(Uuid::from_u128(7), topic, delivery_id, body)
+    }
 
     fn id(n: u128) -> EventId {
         EventId(Uuid::from_u128(n))

@@ -144,6 +144,8 @@ struct Shared {
     opening: Arc<Hold>,
     /// Whether there is space; set by the sweeper, unset by whoever finds none.
     room: AtomicBool,
+    /// The smallest and the largest that an ordinary segment is made.
+    segment_sizes: (u64, u64),
     stats: Stats,
 }
 
@@ -161,7 +163,8 @@ impl Shared {
     fn segment_size(&self) -> u64 {
         let free = self.disk.free().unwrap_or(u64::MAX).saturating_sub(self.min_free.load(Ordering::Relaxed));
         let retain = lock(&self.retain).size;
-        (free / 8).min(retain / 4).clamp(SMALLEST_SEGMENT, SEGMENT_SIZE).next_multiple_of(4096)
+        let (smallest, largest) = self.segment_sizes;
+        (free / 8).min(retain / 4).clamp(smallest, largest).next_multiple_of(4096)
     }
 
     fn segments(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<u64, Arc<Segment>>> {
@@ -184,8 +187,7 @@ impl Shared {
     }
 
     /// The last number that can stand in a segment.
-    fn end_of(&self, base: Option<Seq>) -> Seq {
-        let Some(base) = base else { return Seq(u64::MAX) };
+    fn end_of(&self, base: Seq) -> Seq {
         self.segments().range(base.0 + 1..).next().map_or(Seq(u64::MAX), |(next, _)| Seq(next - 1))
     }
 
@@ -214,11 +216,6 @@ impl Shared {
             }
         });
         offset
-    }
-
-    /// Whether the segment of an event whose file is gone is no longer listed, so that looking again helps.
-    fn forget_gone(&self, seq: Seq) -> bool {
-        self.segment_of(seq).is_none_or(|segment| !segment.retired.load(Ordering::SeqCst))
     }
 }
 
@@ -257,7 +254,7 @@ impl Journal {
         opening: Opening,
         keeper: Arc<dyn Keeper>,
     ) -> Result<Self, OpenError> {
-        let (journal, mut writer) = Self::assemble(disk, settings, opening)?;
+        let (journal, mut writer) = Self::assemble(disk, settings, opening, (SMALLEST_SEGMENT, SEGMENT_SIZE))?;
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.into()).spawn(work).map_err(OpenError::Io)
         };
@@ -271,7 +268,12 @@ impl Journal {
         Ok(journal)
     }
 
-    fn assemble(disk: Arc<dyn Disk>, settings: &Settings, opening: Opening) -> Result<(Self, Writer), OpenError> {
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        settings: &Settings,
+        opening: Opening,
+        segment_sizes: (u64, u64),
+    ) -> Result<(Self, Writer), OpenError> {
         let Opening { dedupe, floor, now } = opening;
         let found = recover::recover(&*disk, floor, now, dedupe, dedupe::MAX_REMEMBERED)?;
         if found.torn {
@@ -279,6 +281,10 @@ impl Journal {
                 behind = found.last.0,
                 "the end of the last run's journal is torn: cut off what was never answered"
             );
+        }
+        let stats = Stats::new();
+        for (from, count) in found.damaged {
+            stats.damage(from, count);
         }
         let shared = Arc::new(Shared {
             disk,
@@ -302,7 +308,8 @@ impl Journal {
             holds: Mutex::default(),
             opening: Arc::new(Hold::new(Seq(0))),
             room: AtomicBool::new(true),
-            stats: Stats::new(found.damaged),
+            segment_sizes,
+            stats,
         });
         let mut writer = Writer::new(Arc::clone(&shared), found.epoch);
         sweep::look_at_space(&shared);
@@ -348,6 +355,18 @@ impl Journal {
             self.shared.bell.notify_one();
         }
         Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
+    }
+
+    /// What an event is known by while delivery ids are remembered.
+    #[must_use]
+    pub fn dedupe_key(&self, topic: &str, delivery_id: &str, body: &[u8]) -> DedupeKey {
+        dedupe::key(self.shared.id, topic, delivery_id, body)
+    }
+
+    /// The journal's own id: the same for as long as the directory is.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.shared.id
     }
 
     /// What tells of commits.
@@ -455,12 +474,12 @@ impl std::fmt::Debug for Stepped {
 }
 
 impl Stepped {
-    /// Opens a journal without threads.
+    /// Opens a journal without threads, and with segments of `segment` bytes, so that few events fill one.
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open(disk: Arc<dyn Disk>, settings: &Settings, opening: Opening) -> Result<Self, OpenError> {
-        let (journal, writer) = Journal::assemble(disk, settings, opening)?;
+    pub fn open(disk: Arc<dyn Disk>, settings: &Settings, opening: Opening, segment: u64) -> Result<Self, OpenError> {
+        let (journal, writer) = Journal::assemble(disk, settings, opening, (segment, segment))?;
         Ok(Self { journal, writer })
     }
 
@@ -473,5 +492,13 @@ impl Stepped {
     pub fn sweep(&mut self, keeper: &dyn Keeper, now: Millis) {
         sweep::look_at_space(&self.journal.shared);
         sweep::retire(&self.journal.shared, keeper, now);
+    }
+
+    /// Writes what is queued and closes the journal, as [`Journal::close`] does.
+    pub fn close(mut self) {
+        lock(&self.journal.shared.queue).closed = true;
+        if self.writer.step() {
+            self.writer.close_segment();
+        }
     }
 }

@@ -84,11 +84,11 @@ impl Reader {
             if self.next > durable {
                 return Ok(None);
             }
-            if self.current.is_none() && !self.enter()? {
+            if self.current.is_none() && !self.enter(durable)? {
                 return Ok(None);
             }
-            let end = self.shared.end_of(self.current.as_ref().map(|(segment, _)| segment.base)).min(durable);
-            let (segment, scanner) = self.current.as_mut().expect("entered above");
+            let Some((segment, scanner)) = self.current.as_mut() else { return Ok(None) };
+            let end = self.shared.end_of(segment.base).min(durable);
             if self.next > end {
                 // The segment is read to its end and there is another one.
                 self.current = None;
@@ -132,26 +132,36 @@ impl Reader {
     }
 
     /// Opens the segment in which the next event is, or the first behind it. Answers whether there is one.
-    fn enter(&mut self) -> io::Result<bool> {
-        let Some(segment) = self.shared.segment_of(self.next) else { return Ok(false) };
-        // What is before the oldest segment has been retired.
-        self.next = self.next.max(segment.base);
-        match self.scan(segment, SEGMENT_HEAD) {
-            Ok((segment, mut scanner)) => {
-                if segment.base < self.next {
-                    // In the middle: the index says where, or at least from where on to look.
-                    scanner.offset = self.shared.offset_of(&segment, self.next).unwrap_or(SEGMENT_HEAD);
-                    if let Some(found) = scanner.seek(self.next.0..u64::MAX)? {
-                        scanner.offset = found.offset;
-                    }
-                    self.seen = self.shared.commit.durable();
+    fn enter(&mut self, durable: Seq) -> io::Result<bool> {
+        while self.next <= durable {
+            let Some(segment) = self.shared.segment_of(self.next) else { return Ok(false) };
+            // What is before the oldest segment has been retired.
+            self.next = self.next.max(segment.base);
+            let (segment, mut scanner) = match self.scan(Arc::clone(&segment), SEGMENT_HEAD) {
+                Ok(opened) => opened,
+                // Retired between looking and opening: the next look finds what follows it.
+                Err(_) if segment.retired.load(Ordering::SeqCst) => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Somebody took the file away; it does not come back.
+                    let end = self.shared.end_of(segment.base).min(durable);
+                    self.shared.stats.damage(self.next, end.next().0.saturating_sub(self.next.0));
+                    self.next = self.next.max(end.next());
+                    continue;
                 }
-                self.current = Some((segment, scanner));
-                Ok(true)
+                Err(error) => return Err(error),
+            };
+            if segment.base < self.next {
+                // In the middle: the index says where, or at least from where on to look for what is at or behind it.
+                scanner.offset = self.shared.offset_of(&segment, self.next).unwrap_or(SEGMENT_HEAD);
+                if let Some(found) = scanner.seek(self.next.0..u64::MAX)? {
+                    scanner.offset = found.offset;
+                }
             }
-            // Retired between looking and opening: the next look finds what follows it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.shared.forget_gone(self.next) => Ok(true),
-            Err(error) => Err(error),
+            // Known before anything was read, so nothing up to there is missing in what was.
+            self.seen = durable;
+            self.current = Some((segment, scanner));
+            return Ok(true);
         }
+        Ok(false)
     }
 }

@@ -1,21 +1,21 @@
 //! Finding out at start what the last run left: which segments there are, where the log ends, what was damaged.
 //!
 //! Only the last segment is read. A record in it that is not valid is either the torn end of a batch whose sync never
-//! finished, which nobody was promised: the log is cut there; or it is damage to something recorded, when a later record
-//! says that all up to here was durable: it is stepped over and counted. Nothing is ever written into a segment of an
-//! earlier run, so nothing can be mistaken for what was written behind a cut.
+//! finished, which nobody was promised: the log is cut there; or it is damage to something recorded, when any later
+//! record or the index says that all up to here was durable: it is stepped over and counted. Nothing new is ever written
+//! into a segment of an earlier run, so nothing can be mistaken for what was written behind a cut.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::codec::{self, DedupeKey, SEGMENT_HEAD, SegmentHead};
 use super::dedupe::Dedupe;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::index;
 use super::segment::{Scanner, Segment, index_name, log_name, number_in};
 use super::writer::is_spare;
@@ -36,8 +36,8 @@ pub(super) struct Recovered {
     pub spares: Vec<String>,
     /// Indexes whose segments are gone, each with its newest event.
     pub orphans: BTreeMap<u64, Millis>,
-    /// Recorded events that are damaged, as far as it is known.
-    pub damaged: u64,
+    /// Recorded events that are damaged, as far as it is known: the first of each stretch, and how many.
+    pub damaged: Vec<(Seq, u64)>,
     /// Records of the last batch that were never promised to anybody and are not whole.
     pub torn: bool,
 }
@@ -104,7 +104,7 @@ pub(super) fn recover(
         dedupe: Dedupe::new(window, limit),
         spares: names.into_iter().filter(|name| is_spare(name)).collect(),
         orphans: BTreeMap::new(),
-        damaged: 0,
+        damaged: Vec::new(),
         torn: false,
     };
     for (&base, head) in logs.iter().zip(&heads) {
@@ -113,8 +113,9 @@ pub(super) fn recover(
     if let Some(segment) = found.segments.values().next_back().cloned() {
         recover_last(disk, &segment, &mut found)?;
     }
+    note_lost_segments(disk, &indexes, &mut found);
     load_indexes(disk, &indexes, now, window, &mut found);
-    drop_empty_segments(disk, &mut found)?;
+    forget_empty_segment(&mut found);
     Ok(found)
 }
 
@@ -149,7 +150,7 @@ fn describe(disk: &dyn Disk, id: Uuid, base: Seq, head: Option<&SegmentHead>) ->
 }
 
 /// Reads the last segment to its end, and makes its index anew on the way.
-fn recover_last(disk: &dyn Disk, segment: &Segment, found: &mut Recovered) -> Result<(), OpenError> {
+fn recover_last(disk: &dyn Disk, segment: &Segment, found: &mut Recovered) -> io::Result<()> {
     let file = disk.open(&log_name(segment.base))?;
     // What its index says was recorded: an entry is written only behind a sync.
     let mut promised = Seq(found.last.0.max(segment.base.0 - 1));
@@ -159,6 +160,7 @@ fn recover_last(disk: &dyn Disk, segment: &Segment, found: &mut Recovered) -> Re
     let mut scanner = Scanner::new(Arc::clone(&file), segment.salt, SEGMENT_HEAD, CHUNK);
     let (mut next, mut entries) = (segment.base, Vec::new());
     let mut end = SEGMENT_HEAD;
+    let mut looked_ahead = false;
     loop {
         if let Some(here) = scanner.here()?
             && here.head.seq == next
@@ -171,43 +173,82 @@ fn recover_last(disk: &dyn Disk, segment: &Segment, found: &mut Recovered) -> Re
             end = scanner.offset;
             continue;
         }
-        // Something later may say that this was durable.
-        let at = scanner.offset;
-        let Some(later) = later_witness(&mut scanner, next)? else { break };
-        if later.head.durable < next && promised < next {
-            scanner.offset = at;
-            break;
+        if !looked_ahead {
+            // Something later may say that this was durable; not the next one, if both are of one batch.
+            looked_ahead = true;
+            let witness = durable_behind(&mut scanner, next)?;
+            found.torn = witness.is_some_and(|durable| durable.max(promised) < next);
+            promised = promised.max(witness.unwrap_or_default());
         }
-        let lost = later.head.seq.0 - next.0;
-        tracing::error!(from = next.0, lost, "recorded events in the journal are damaged");
-        found.damaged += lost;
-        next = later.head.seq;
-        promised = promised.max(later.head.durable);
+        let Some(later) = next_whole(&mut scanner, next, promised)? else { break };
+        found.damaged.push((next, later.0 - next.0));
+        next = later;
     }
     let last = Seq(next.0 - 1);
     if promised > last {
-        let lost = promised.0 - last.0;
-        tracing::error!(from = next.0, lost, "recorded events at the end of the journal are damaged");
-        found.damaged += lost;
+        found.damaged.push((next, promised.0 - last.0));
     }
-    scanner.offset = end;
-    found.torn = scanner.seek(next.0..u64::MAX)?.is_some();
-    found.last = last.max(promised);
-    // What the last run had written and not yet synced counts from now on, so it must be on stable storage too.
+    make_safe(&*file, &entries, promised, end)?;
+    if found.damaged.is_empty() && file.len()? > end {
+        // The torn end, and the space that was reserved. Where something was damaged, all is left for who wants to look.
+        match file.set_len(end) {
+            Ok(()) => segment.bytes.store(end, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, segment = segment.base.0, "cannot trim a journal segment"),
+        }
+    }
     file.sync()?;
+    found.last = last.max(promised);
     rewrite_index(disk, segment.base, &entries);
     Ok(())
 }
 
-/// The next whole record behind a place where none is, with a number that may follow.
-fn later_witness(scanner: &mut Scanner, next: Seq) -> io::Result<Option<super::segment::Found>> {
-    loop {
-        let Some(later) = scanner.seek(next.0..u64::MAX)? else { return Ok(None) };
-        if later.head.seq > next && later.head.event(&later.bytes).is_some() {
-            return Ok(Some(later));
-        }
-        scanner.offset += 8;
+/// What all heads from here on say was durable when they were written, if there are any.
+fn durable_behind(scanner: &mut Scanner, next: Seq) -> io::Result<Option<Seq>> {
+    let (began, mut durable) = (scanner.offset, None);
+    while let Some(found) = scanner.seek(next.0..u64::MAX)? {
+        durable = durable.max(Some(found.head.durable));
+        scanner.skip(&found);
     }
+    scanner.offset = began;
+    Ok(durable)
+}
+
+/// Goes to the next whole record with a number from `next` up to `promised`, or to the one right behind it: the last
+/// batch, which nothing vouches for, goes on where the promised ones end, damaged or not.
+fn next_whole(scanner: &mut Scanner, next: Seq, promised: Seq) -> io::Result<Option<Seq>> {
+    if promised < next {
+        return Ok(None);
+    }
+    while let Some(found) = scanner.seek(next.0..promised.0.saturating_add(2))? {
+        if found.head.event(&found.bytes).is_some() {
+            scanner.offset = found.offset;
+            return Ok(Some(found.head.seq));
+        }
+        scanner.skip(&found);
+    }
+    Ok(None)
+}
+
+/// Writes again what was read but never promised, so that the next sync says something about it: what the kernel shows
+/// may never have reached the disk if the last run ended on a failed sync, and would not be tried again.
+fn make_safe(file: &dyn DiskFile, entries: &[u8], promised: Seq, end: u64) -> io::Result<()> {
+    let mut from = end;
+    index::walk(entries, |entry| {
+        if entry.seq > promised {
+            from = from.min(entry.offset);
+        }
+    });
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(end - from).unwrap_or(CHUNK))];
+    while from < end {
+        let wanted = buffer.len().min(usize::try_from(end - from).unwrap_or(CHUNK));
+        let read = file.read_at(&mut buffer[..wanted], from)?;
+        if read == 0 {
+            break;
+        }
+        file.write_at(&mut [io::IoSlice::new(&buffer[..read])], from)?;
+        from += read as u64;
+    }
+    Ok(())
 }
 
 fn rewrite_index(disk: &dyn Disk, base: Seq, entries: &[u8]) {
@@ -220,9 +261,22 @@ fn rewrite_index(disk: &dyn Disk, base: Seq, entries: &[u8]) {
     }
 }
 
+/// Indexes behind the last segment: the files of those segments are lost, and their numbers are not given out again.
+fn note_lost_segments(disk: &dyn Disk, indexes: &[u64], found: &mut Recovered) {
+    for &base in indexes.iter().filter(|&base| Some(base) > found.segments.keys().next_back()) {
+        let mut last = found.last;
+        index::walk(&index::load(disk, &index_name(Seq(base))).unwrap_or_default(), |entry| last = last.max(entry.seq));
+        if last > found.last {
+            found.damaged.push((found.last.next(), last.0 - found.last.0));
+            found.last = last;
+        }
+    }
+}
+
 /// Fills the memory of deliveries, newest segment first, and learns how old each segment is.
 fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration, found: &mut Recovered) {
-    let oldest = now.0.saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
+    // In whole seconds, as they are remembered.
+    let oldest = now.seconds().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX));
     let mut seen: Vec<(Millis, DedupeKey, crate::event::EventId)> = Vec::new();
     let bases: std::collections::BTreeSet<u64> =
         indexes.iter().copied().chain(found.segments.keys().copied()).collect();
@@ -249,12 +303,12 @@ fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration,
             });
         }
         if let Some(segment) = segment {
-            segment.newest.store(newest.0, std::sync::atomic::Ordering::Relaxed);
+            segment.newest.store(newest.0, Ordering::Relaxed);
         }
         if segment.is_none() {
             found.orphans.insert(base, newest);
         }
-        if newest.0 >= oldest && seen.len() < super::dedupe::MAX_REMEMBERED && !window.is_zero() {
+        if newest.seconds() >= oldest && seen.len() < super::dedupe::MAX_REMEMBERED && !window.is_zero() {
             seen.append(&mut entries);
         }
     }
@@ -279,16 +333,26 @@ fn scan_whole(disk: &dyn Disk, segment: &Segment, last: u64) -> Vec<u8> {
     entries
 }
 
-/// Segments in which nothing was ever recorded: one is left by every start after which nothing came.
-fn drop_empty_segments(disk: &dyn Disk, found: &mut Recovered) -> io::Result<()> {
-    let bases: Vec<u64> = found.segments.keys().copied().collect();
-    for (n, base) in bases.iter().enumerate() {
-        let end = bases.get(n + 1).copied().unwrap_or(found.last.0 + 1);
-        if end <= *base {
-            disk.remove(&log_name(Seq(*base)))?;
-            let _ = disk.remove(&index_name(Seq(*base)));
-            found.segments.remove(base);
-        }
+/// A segment in which nothing was ever recorded: one is left by every start after which nothing came. The writer puts
+/// its first one in the place of the file. It is not removed before that: if all others were retired, it alone tells
+/// the journal's id and the next number.
+fn forget_empty_segment(found: &mut Recovered) {
+    let next = found.last.next();
+    found.segments.remove(&next.0);
+}
+
+/// Makes sure that the index of a segment that is about to go is whole and on stable storage: it outlives it.
+pub(super) fn save_index(disk: &dyn Disk, segment: &Segment, last: u64) {
+    let name = index_name(segment.base);
+    let mut reached = 0;
+    let whole = index::load(disk, &name).is_ok_and(|bytes| index::walk(&bytes, |entry| reached = entry.seq.0))
+        && reached >= last;
+    if whole && disk.open(&name).and_then(|file| file.sync()).is_ok() {
+        return;
     }
-    Ok(())
+    // Also after a failed sync: trying it again would prove nothing, writing the whole again does.
+    rewrite_index(disk, segment.base, &scan_whole(disk, segment, last));
+    if let Err(error) = disk.sync_dir() {
+        tracing::warn!(%error, name, "cannot sync an index file: its delivery ids may be forgotten at the next start");
+    }
 }

@@ -48,6 +48,18 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// The same segment, for one whose file could not be put away.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            base: self.base,
+            salt: self.salt,
+            bytes: AtomicU64::new(self.bytes.load(Ordering::Relaxed)),
+            newest: AtomicI64::new(self.newest.load(Ordering::Relaxed)),
+            retired: AtomicBool::new(false),
+            recyclable: self.recyclable,
+        }
+    }
+
     pub(super) fn newest(&self) -> Millis {
         Millis(self.newest.load(Ordering::Relaxed))
     }
@@ -88,7 +100,10 @@ impl Scanner {
     fn window(&mut self, wanted: usize) -> io::Result<Bytes> {
         let have = self.at..self.at + self.chunk.len() as u64;
         if !have.contains(&self.offset) || have.end - self.offset < wanted as u64 {
-            let mut buffer = BytesMut::zeroed(self.chunk_size.max(wanted));
+            // Never more than there is: what asks for it may be damaged.
+            let left = self.file.len()?.saturating_sub(self.offset);
+            let size = self.chunk_size.max(wanted).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let mut buffer = BytesMut::zeroed(size);
             let read = self.file.read_at(&mut buffer, self.offset)?;
             buffer.truncate(read);
             self.chunk = buffer.freeze();
@@ -122,8 +137,17 @@ impl Scanner {
     }
 
     /// The next valid head from the current place on, which may be damaged, whose number lies in the range. Records
-    /// begin at multiples of eight.
+    /// begin at multiples of eight. Where there is none the place stays: one may be written there later.
     pub(super) fn seek(&mut self, numbers: std::ops::Range<u64>) -> io::Result<Option<Found>> {
+        let began = self.offset;
+        let found = self.seek_on(&numbers);
+        if !matches!(found, Ok(Some(_))) {
+            self.offset = began;
+        }
+        found
+    }
+
+    fn seek_on(&mut self, numbers: &std::ops::Range<u64>) -> io::Result<Option<Found>> {
         loop {
             if self.window(codec::FIXED)?.len() < codec::FIXED {
                 return Ok(None);
@@ -132,7 +156,9 @@ impl Scanner {
                 Some(found) if numbers.contains(&found.head.seq.0) => return Ok(Some(found)),
                 // A record, but not one of those: nothing begins inside it.
                 Some(found) if found.head.seq.0 < numbers.start => self.skip(&found),
-                _ => self.offset += 8,
+                // Numbers only grow within a segment.
+                Some(_) => return Ok(None),
+                None => self.offset += 8,
             }
         }
     }

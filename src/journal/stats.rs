@@ -42,14 +42,14 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new(damaged: u64) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             commits: Commits {
                 seconds: Histogram::new(exponential_buckets(50e-6, 2.0, 18)),
                 events: Histogram::new(exponential_buckets(1.0, 2.0, 14)),
             },
             free: AtomicU64::new(0),
-            damaged: AtomicU64::new(damaged),
+            damaged: AtomicU64::new(0),
             counted: Mutex::default(),
             forgot: AtomicBool::new(false),
             sweeper: Default::default(),
@@ -92,8 +92,13 @@ impl Stats {
         self.sweeper.1.notify_all();
     }
 
-    pub(super) fn sweeper_waits(&self, time: Duration) {
+    /// Waits until the sweeper is woken, or for this long, or not at all once it is `over`.
+    pub(super) fn sweeper_waits(&self, time: Duration, over: impl FnOnce() -> bool) {
         let guard = lock(&self.sweeper.0);
+        // Looked at under the lock that waking takes, so that no waking falls between looking and waiting.
+        if over() {
+            return;
+        }
         drop(self.sweeper.1.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -3,6 +3,7 @@
 //! A segment goes when every reader that holds events is past it, and it is older than `retain.age` or the journal is
 //! larger than `retain.size`. What is still owed out of it is copied out of the way first, by the [`Keeper`].
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +12,14 @@ use std::time::Duration;
 use super::commit::lock;
 use super::segment::{Segment, index_name, log_name, spare_name};
 use super::watch::Position;
-use super::{Reader, Shared};
+use super::{Reader, Shared, recover};
 use crate::event::{Event, Millis, Seq};
 
 /// How often the free space is looked at, and retention.
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// The most segments kept to be used again.
-const MAX_SPARES: usize = 2;
+const MAX_SPARES: usize = 4;
 
 /// A reader's claim on all events from some number on.
 #[derive(Debug)]
@@ -68,10 +69,11 @@ impl Keeper for () {
 }
 
 pub(super) fn run(shared: &Arc<Shared>, keeper: &dyn Keeper) {
-    while !lock(&shared.queue).closed {
+    let closed = || lock(&shared.queue).closed;
+    while !closed() {
         look_at_space(shared);
         retire(shared, keeper, Millis::now());
-        shared.stats.sweeper_waits(PERIOD);
+        shared.stats.sweeper_waits(PERIOD, closed);
     }
 }
 
@@ -104,11 +106,19 @@ pub(super) fn retire(shared: &Arc<Shared>, keeper: &dyn Keeper, now: Millis) {
             tracing::warn!(%error, segment = segment.base.0, "cannot retire a journal segment");
             break;
         }
+        recover::save_index(&*shared.disk, &segment, end - 1);
         segment.retired.store(true, Ordering::SeqCst);
         shared.segments_mut().remove(&segment.base.0);
-        lock(&shared.orphans).insert(segment.base.0, segment.newest());
         if let Err(error) = put_away(shared, &segment) {
             tracing::warn!(%error, segment = segment.base.0, "cannot remove a journal segment");
+            // It stays, and so do all younger ones: a hole between segments looks like lost events at the next start.
+            shared.add_segment(&Arc::new(segment.again()));
+            break;
+        }
+        lock(&shared.orphans).insert(segment.base.0, segment.newest());
+        // For the same reason: a file system may keep the removal of the next one and not this one.
+        if let Err(error) = shared.disk.sync_dir() {
+            tracing::warn!(%error, "cannot sync the journal's directory");
             break;
         }
     }
@@ -131,37 +141,42 @@ fn oldest_to_go(shared: &Shared, now: Millis) -> Option<(Arc<Segment>, u64)> {
 }
 
 fn keep_owed(shared: &Arc<Shared>, keeper: &dyn Keeper, segment: &Segment, end: u64) -> Result<(), String> {
-    let needed = keeper.needed(segment.base.0..end)?;
+    let needed: BTreeSet<u64> = keeper.needed(segment.base.0..end)?.into_iter().collect();
+    let (Some(&first), Some(&last)) = (needed.first(), needed.last()) else { return Ok(()) };
     let mut kept = Vec::new();
-    for seq in needed {
-        let mut reader = Reader::new(Arc::clone(shared), Position { seq: Seq(seq), place: None });
-        let found = reader.next(&mut |_, _| true).map_err(|error| error.to_string())?;
+    let mut reader = Reader::new(Arc::clone(shared), Position { seq: Seq(first), place: None });
+    while reader.next_seq().0 <= last {
         // A damaged one is counted by the reader, and cannot be kept.
-        kept.extend(found.map(|recorded| recorded.event).filter(|event| event.seq.0 == seq));
+        let Some(found) = reader.next(&mut |_, _| true).map_err(|error| error.to_string())? else { break };
+        if needed.contains(&found.event.seq.0) {
+            kept.push(found.event);
+        }
     }
     if kept.is_empty() { Ok(()) } else { keeper.keep(&kept) }
 }
 
-/// Makes a spare of the file, or removes it.
+/// Makes a spare of the file, or removes it. It is no error if it is gone already.
 fn put_away(shared: &Shared, segment: &Segment) -> std::io::Result<()> {
     let name = log_name(segment.base);
     let mut spares = lock(&shared.spares);
     let full_size = segment.bytes.load(Ordering::Relaxed) >= shared.segment_size();
-    if segment.recyclable && full_size && spares.len() < MAX_SPARES {
+    let done = if segment.recyclable && full_size && spares.len() < MAX_SPARES {
         let spare = spare_name(segment.base.0);
-        shared.disk.rename(&name, &spare)?;
-        spares.push(spare);
-        Ok(())
+        shared.disk.rename(&name, &spare).map(|()| spares.push(spare))
     } else {
         shared.disk.remove(&name)
-    }
+    };
+    done.or_else(|error| match shared.disk.open(&name) {
+        Err(gone) if gone.kind() == ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// Removes indexes of segments that are gone, once no delivery id in them is remembered any more.
 fn drop_old_indexes(shared: &Shared, now: Millis) {
-    let window = i64::try_from(lock(&shared.retain).dedupe.as_millis()).unwrap_or(i64::MAX);
+    let window = i64::try_from(lock(&shared.retain).dedupe.as_secs()).unwrap_or(i64::MAX);
     lock(&shared.orphans).retain(|&base, newest| {
-        if now.0.saturating_sub(newest.0) <= window {
+        if now.seconds().saturating_sub(newest.seconds()) <= window {
             return true;
         }
         let name = index_name(Seq(base));

@@ -162,3 +162,68 @@ impl Watches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Context;
+
+    use super::*;
+
+    fn at(seq: u64) -> Position {
+        Position { seq: Seq(seq), place: None }
+    }
+
+    fn poll(watch: &Watch, commit: &Commit, from: u64) -> Poll<Position> {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(watch.rest(commit, Seq(from))).poll(&mut context)
+    }
+
+    /// A tail at 10, of which nothing was offered yet, and a reader that has read all of it and rests.
+    fn resting() -> (Watches, Arc<Watch>, Commit) {
+        let mut watches = Watches::default();
+        let watch = watches.add(Box::new(|topic, _| topic == "a"), Seq(1));
+        let commit = Commit::new(Seq(4));
+        commit.advance(Seq(10));
+        assert_eq!(poll(&watch, &commit, 5), Poll::Ready(at(5)), "it was not looked at yet");
+        assert_eq!(poll(&watch, &commit, 11), Poll::Pending);
+        (watches, watch, commit)
+    }
+
+    #[test]
+    fn a_late_offer_hides_no_other() {
+        for rouses in [false, true] {
+            let (mut watches, watch, commit) = resting();
+            watches.offer(b"a", None, at(7));
+            commit.set_offered(Seq(10));
+            commit.advance(Seq(11));
+            watches.offer(b"a", None, at(11));
+            commit.set_offered(Seq(11));
+            if rouses {
+                assert_eq!(watch.rouse(&commit, Seq(11)), at(11));
+            } else {
+                assert_eq!(poll(&watch, &commit, 11), Poll::Ready(at(11)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_skipped_and_what_is_wanted_is_not() {
+        let (mut watches, watch, commit) = resting();
+        commit.advance(Seq(20));
+        watches.offer(b"b", None, at(11));
+        assert_eq!(poll(&watch, &commit, 11), Poll::Pending, "unwanted");
+        commit.set_offered(Seq(15));
+        assert_eq!(watch.rouse(&commit, Seq(11)), at(16), "up to there nothing was wanted");
+
+        let (mut watches, watch, commit) = resting();
+        commit.advance(Seq(20));
+        watches.offer(b"a", Some(b"push"), at(13));
+        watches.offer(b"a", None, at(14));
+        commit.set_offered(Seq(20));
+        assert_eq!(poll(&watch, &commit, 11), Poll::Ready(at(13)));
+        assert_eq!(poll(&watch, &commit, 14), Poll::Ready(at(14)), "found by reading, whatever was offered");
+        assert_eq!(watch.rouse(&commit, Seq(15)), at(15), "it did not rest since");
+    }
+}

@@ -10,7 +10,7 @@ use super::codec::{self, Record, SEGMENT_HEAD, SegmentHead};
 use super::commit::lock;
 use super::disk::DiskFile;
 use super::index::{self, IndexWriter};
-use super::segment::{Segment, index_name, log_name, number_in};
+use super::segment::{Segment, index_name, log_name, number_in, spare_name};
 use super::watch::Position;
 use super::{Shared, Sync};
 use crate::event::Seq;
@@ -73,6 +73,9 @@ impl Writer {
 
     /// Writes what is queued now, if anything. For a journal without a thread of its own.
     pub(super) fn step(&mut self) -> bool {
+        if self.shared.commit.is_broken() {
+            return false;
+        }
         let mut batch = std::mem::take(&mut lock(&self.shared.queue).pending);
         batch.is_empty() || self.commit(&mut batch)
     }
@@ -114,7 +117,7 @@ impl Writer {
     fn write(&mut self, batch: &mut [Record], first: Seq) -> Result<usize, Failure> {
         let wanted = codec::padded(batch[0].len());
         if self.open.as_ref().is_none_or(|open| open.size - open.offset < wanted) {
-            self.close_segment();
+            self.leave_segment();
             self.open = Some(self.open_segment(first, wanted)?);
         }
         let open = self.open.as_mut().expect("opened above");
@@ -148,7 +151,8 @@ impl Writer {
             open.file.sync().map_err(Failure::Broken)?;
         }
         open.offset = offset;
-        open.segment.newest.store(batch[count - 1].time.0, Ordering::Relaxed);
+        let newest = batch[..count].iter().map(|record| record.time.0).max().unwrap_or_default();
+        open.segment.newest.fetch_max(newest, Ordering::Relaxed);
         Ok(count)
     }
 
@@ -179,7 +183,16 @@ impl Writer {
         self.shared.commit.end_generation();
     }
 
-    fn close_segment(&mut self) {
+    /// Ends a segment that is full. What little is unused stays with the file, so that it can be used again.
+    fn leave_segment(&mut self) {
+        if self.open.as_ref().is_some_and(|open| open.segment.recyclable && open.size - open.offset <= open.size / 4) {
+            self.open = None;
+        } else {
+            self.close_segment();
+        }
+    }
+
+    pub(super) fn close_segment(&mut self) {
         let Some(open) = self.open.take() else { return };
         if open.size > open.offset {
             // Space that was reserved and not used: given back. Nothing depends on it having worked.
@@ -191,30 +204,44 @@ impl Writer {
         }
     }
 
-    /// Makes the next segment, out of one that is no longer needed if there is one.
+    /// A file to make a segment of, under the name of a spare: one that is no longer needed, or a new one.
+    fn blank(&self, base: Seq, ordinary: bool) -> io::Result<(String, Arc<dyn DiskFile>)> {
+        let disk = &*self.shared.disk;
+        let mut spares = lock(&self.shared.spares);
+        while ordinary && let Some(spare) = spares.pop() {
+            match disk.open(&spare) {
+                Ok(file) => return Ok((spare, file)),
+                Err(error) => tracing::warn!(%error, spare, "cannot use a spare journal segment again"),
+            }
+        }
+        let name = spare_name(base.0);
+        spares.retain(|spare| *spare != name);
+        let file = disk.create(&name)?;
+        Ok((name, file))
+    }
+
+    /// Makes the next segment. It gets its name when its head is on stable storage, all at once: whatever had the name
+    /// before, an empty segment of an earlier start, tells the journal's id and place until then.
     fn open_segment(&mut self, base: Seq, wanted: u64) -> Result<OpenSegment, Failure> {
         let shared = &self.shared;
         let ordinary = shared.segment_size();
         let size = ordinary.max(SEGMENT_HEAD + wanted);
-        let name = log_name(base);
-        let spare = if size == ordinary { lock(&shared.spares).pop() } else { None };
-        let file = match spare {
-            Some(spare) => shared.disk.rename(&spare, &name).and_then(|()| shared.disk.open(&name)),
-            None => shared.disk.create(&name),
-        };
-        let file = file.map_err(Failure::NoSegment)?;
+        let (blank, file) = self.blank(base, size == ordinary).map_err(Failure::NoSegment)?;
         if let Err(error) = file.reserve(size) {
-            // An empty file of the next segment is no harm, but it is not needed either.
-            let _ = shared.disk.remove(&name);
+            let _ = shared.disk.remove(&blank);
             return Err(Failure::NoSegment(error));
         }
         let size = file.len().map_err(Failure::Broken)?.max(size);
         let head = SegmentHead { journal: shared.id, epoch: self.epoch, base, durable: shared.commit.durable() };
         file.write_at(&mut [IoSlice::new(&head.encode())], 0).map_err(Failure::Broken)?;
-        if shared.sync == Sync::Always {
-            file.sync().map_err(Failure::Broken)?;
-            shared.disk.sync_dir().map_err(Failure::Broken)?;
+        file.sync().map_err(Failure::Broken)?;
+        if let Err(error) = shared.disk.rename(&blank, &log_name(base)) {
+            lock(&shared.spares).push(blank);
+            return Err(Failure::NoSegment(error));
         }
+        shared.disk.sync_dir().map_err(Failure::Broken)?;
+        // An index without a segment may be left of an earlier start; from now on it is this segment's.
+        lock(&shared.orphans).remove(&base.0);
         let segment = Arc::new(Segment {
             base,
             salt: codec::salt(shared.id, base),
@@ -225,6 +252,8 @@ impl Writer {
         });
         shared.add_segment(&segment);
         let index = IndexWriter::create(&*shared.disk, &index_name(base));
+        // There is one more segment: perhaps another one can go, and be used again.
+        shared.stats.wake_sweeper();
         Ok(OpenSegment { segment, file, index, offset: SEGMENT_HEAD, size })
     }
 

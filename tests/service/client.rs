@@ -46,6 +46,15 @@ impl Client {
 
     /// Reads one answer with a `content-length`.
     pub fn answer(&mut self) -> io::Result<Answer> {
+        let mut answer = self.head()?;
+        let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        answer.body = vec![0; length];
+        self.stream.read_exact(&mut answer.body)?;
+        Ok(answer)
+    }
+
+    /// Reads the head of an answer, all there is in answer to `HEAD`.
+    pub fn head(&mut self) -> io::Result<Answer> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -59,11 +68,7 @@ impl Client {
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        answer.body = vec![0; length];
-        self.stream.read_exact(&mut answer.body)?;
-        Ok(answer)
+        Ok(Answer { status, headers, body: Vec::new() })
     }
 
     /// Posts a body. `headers` are added to `host` and `content-length`.

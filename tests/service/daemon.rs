@@ -90,8 +90,13 @@ fn gather(stream: impl std::io::Read + Send + 'static, into: &Arc<Mutex<Vec<Stri
 
 impl Daemon {
     /// Starts a command that ends up serving with a JSON log, and waits until it says so.
-    pub fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    /// The same, with something as standard input.
+    pub fn spawn_with(mut command: Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (log, out) = (Arc::default(), Arc::default());
         let readers =

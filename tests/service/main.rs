@@ -7,6 +7,8 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod readme;
 mod receiver;
 mod sandbox;
 mod secrets;
+mod wire;

@@ -137,7 +137,8 @@ fn encode(value: &str, path: &mut String) {
             write!(path, "%{b:02X}").expect("memory takes every write");
         }
         if path.len() - start > MAX_VALUE {
-            let digest = blake3::hash(value.as_bytes()).to_hex();
+            let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
+            let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
             path.truncate(start + MAX_VALUE - 17);
             path.push('~');
             path.push_str(&digest[..16]);
