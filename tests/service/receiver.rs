@@ -13,7 +13,7 @@ pub struct Request {
     /// When it was complete.
     pub at: Instant,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
 }
 
@@ -121,7 +121,8 @@ pub fn nobody() -> String {
 fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Answer) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read(&mut stream)? {
+    while let Some((headers, body)) = read_request(&mut stream)? {
+        let request = Request { at: Instant::now(), headers, body };
         requests.lock().expect("not poisoned").push(request.clone());
         let act = Arc::clone(&answer.lock().expect("not poisoned"));
         let (status, retry_after) = match act(&request) {
@@ -140,12 +141,15 @@ fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Answer) -> 
     Ok(())
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+type Headers = Vec<(String, String)>;
+
+/// Reads one request with a `content-length`; nothing if the connection ends before it begins.
+pub fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(Headers, Vec<u8>)>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    let mut headers: Vec<(String, String)> = Vec::new();
+    let mut headers = Headers::new();
     loop {
         let mut line = String::new();
         stream.read_line(&mut line)?;
@@ -155,5 +159,5 @@ fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body)?;
-    Ok(Some(Request { at: Instant::now(), headers, body }))
+    Ok(Some((headers, body)))
 }

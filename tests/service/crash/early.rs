@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::ledger::{Arrival, digest_of};
-use crate::client::{eventually, read_request};
+use crate::client::eventually;
+use crate::receiver::read_request;
 
 /// Names the folder in which the server works.
 const FOLDER: &str = "FOREBAY_TEST_EARLY_SERVER";
@@ -29,7 +30,7 @@ fn the_server() {
         let folder = folder.clone();
         std::thread::spawn(move || {
             let mut stream = std::io::BufReader::new(stream);
-            while let Ok((headers, body)) = read_request(&mut stream) {
+            while let Ok(Some((headers, body))) = read_request(&mut stream) {
                 let delivery = headers.iter().find(|(name, _)| name == "x-github-delivery").expect("an id").1.clone();
                 let answer = format!(
                     "HTTP/1.1 202 Accepted\r\nforebay-event-id: {delivery}\r\ncontent-length: 0\r\n\r\n"
