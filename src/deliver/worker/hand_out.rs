@@ -180,7 +180,7 @@ impl Worker {
     }
 
     /// Reads on to the next event that is wanted.
-    fn peek(&mut self) {
+    pub(super) fn peek(&mut self) {
         if self.peeked.is_some() || !self.may_read() {
             return;
         }

@@ -164,6 +164,9 @@ impl Worker {
         };
         worker.change.cursor = Some(saved);
         worker.settle();
+        // What is shown from the start on must not look as if there were nothing to do.
+        worker.peek();
+        worker.show();
         Ok(worker)
     }
 

@@ -32,9 +32,8 @@ fn the_server() {
             let mut stream = std::io::BufReader::new(stream);
             while let Ok(Some((headers, body))) = read_request(&mut stream) {
                 let delivery = headers.iter().find(|(name, _)| name == "x-github-delivery").expect("an id").1.clone();
-                let answer = format!(
-                    "HTTP/1.1 202 Accepted\r\nforebay-event-id: {delivery}\r\ncontent-length: 0\r\n\r\n"
-                );
+                let answer =
+                    format!("HTTP/1.1 202 Accepted\r\nforebay-event-id: {delivery}\r\ncontent-length: 0\r\n\r\n");
                 let answered = stream.get_mut();
                 if early {
                     let _ = answered.write_all(answer.as_bytes());

@@ -68,7 +68,8 @@ impl Ledger {
     }
 
     pub fn judge(&self, arrivals: &[Arrival]) -> Verdict {
-        let (sent, acknowledged) = (self.sent.lock().expect("not poisoned"), self.acknowledged.lock().expect("not poisoned"));
+        let (sent, acknowledged) =
+            (self.sent.lock().expect("not poisoned"), self.acknowledged.lock().expect("not poisoned"));
         let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let mut verdict = Verdict::default();
         for arrival in arrivals {
