@@ -175,10 +175,7 @@ impl App {
             admin.stop(left().min(Duration::from_secs(1))).await;
         }
         drop(self.ingest);
-        match Arc::try_unwrap(self.deliveries) {
-            Ok(deliveries) => deliveries.stop(left()).await,
-            Err(_) => tracing::warn!("the admin listener did not end in time"),
-        }
+        self.deliveries.stop(left()).await;
         let (journal, state) = (self.journal, self.state);
         let closed = tokio::task::spawn_blocking(move || {
             journal.close();

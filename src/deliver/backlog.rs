@@ -41,9 +41,56 @@ impl Backlog {
     pub(super) fn unread(&mut self, at_the_end: bool) -> u64 {
         let known = self.before.load(Ordering::Relaxed) + self.watch.matched();
         if at_the_end {
-            self.taken = self.taken.max(known);
+            self.taken = known;
             return 0;
         }
         known.saturating_sub(self.taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backlog(before: u64) -> (Backlog, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = crate::journal::disk::RealDisk::open(folder.path()).expect("opened");
+        let settings = crate::journal::Settings {
+            path: folder.path().into(),
+            sync: crate::journal::Sync::Never,
+            retain_age: std::time::Duration::from_secs(60),
+            retain_size: 1 << 20,
+            min_free: 0,
+        };
+        let opening = crate::journal::Opening {
+            dedupe: std::time::Duration::ZERO,
+            floor: Seq(0),
+            now: crate::event::Millis::now(),
+        };
+        let journal = Journal::open(Arc::new(disk), &settings, opening, Arc::new(())).expect("opened");
+        let watch = journal.watch(Box::new(|_, _| true));
+        journal.close();
+        (Backlog { watch, before: Arc::new(AtomicU64::new(before)), taken: 0 }, folder)
+    }
+
+    #[test]
+    fn what_was_there_is_unread_until_it_is_taken() {
+        let (mut backlog, _folder) = backlog(5);
+        assert_eq!(backlog.unread(false), 5);
+        backlog.taken = 3;
+        assert_eq!(backlog.unread(false), 2);
+        backlog.taken = 9;
+        assert_eq!(backlog.unread(false), 0, "read before they were counted");
+    }
+
+    #[test]
+    fn a_wrong_count_is_put_right_at_the_end_of_the_journal() {
+        for taken in [1, 5, 9] {
+            let (mut backlog, _folder) = backlog(5);
+            backlog.taken = taken;
+            assert_eq!(backlog.unread(true), 0);
+            backlog.before.fetch_add(2, Ordering::Relaxed);
+            assert_eq!(backlog.unread(false), 2, "taken: {taken}");
+        }
     }
 }

@@ -58,6 +58,10 @@ impl Breaker {
             self.probe_at = None;
             return false;
         }
+        if self.probe_at.is_some_and(|at| at > now) {
+            // It was under way before the endpoint counted as failing: no probe, and nothing new.
+            return false;
+        }
         self.failures = self.failures.saturating_add(1);
         let Some(probes) = self.failures.checked_sub(FAILURES) else { return false };
         let distance = policy.delay(probes.saturating_add(1), dice).min(SLOWEST);
@@ -80,8 +84,15 @@ mod tests {
             assert_eq!(breaker.leave(now), Leave::Free);
         }
         assert!(breaker.failed(&refusal, &policy, now, 1.0), "now it counts as failing");
-        let mut last = Duration::ZERO;
+        let first = breaker.leave(now);
+        for _ in 0..100 {
+            assert!(!breaker.failed(&refusal, &policy, now, 1.0), "said once");
+        }
+        assert_eq!(breaker.leave(now), first, "what was under way already slows nothing down");
+        let (mut now, mut last) = (now, Duration::ZERO);
         for _ in 0..20 {
+            let Leave::Wait(until) = breaker.leave(now) else { panic!("it waits") };
+            now = until;
             assert!(!breaker.failed(&refusal, &policy, now, 1.0), "said once");
             let Leave::Wait(until) = breaker.leave(now) else { panic!("it waits") };
             assert!(until - now >= last && until - now <= SLOWEST);

@@ -14,8 +14,8 @@ pub mod status;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -69,7 +69,7 @@ pub struct Subscriber {
 #[derive(Debug)]
 pub struct Deliveries {
     commands: watch::Sender<Command>,
-    workers: JoinSet<()>,
+    workers: Mutex<JoinSet<()>>,
     subscribers: BTreeMap<SubscriberName, Shown>,
 }
 
@@ -114,7 +114,12 @@ impl Deliveries {
             workers.spawn(Worker::new(parts)?.run(told.clone()));
             shown.insert(name, Shown { sink, status, metrics });
         }
-        Ok(Self { commands, workers, subscribers: shown })
+        // Where a new subscriber begins must not be forgotten: it would begin again behind what it has not got yet.
+        if let Err(error) = state.barrier() {
+            tracing::warn!(%error, "cannot save where subscribers begin");
+        }
+        journal.begin_retention();
+        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown })
     }
 
     /// Brings the metrics of all subscribers up to date.
@@ -139,14 +144,24 @@ impl Deliveries {
 
     /// Stops: hands out nothing more, finishes current attempts, and abandons what is left when `patience` ends. What is
     /// abandoned is delivered again after the next start.
-    pub async fn stop(mut self, patience: Duration) {
+    pub async fn stop(&self, patience: Duration) {
+        let mut workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         self.commands.send_replace(Command::Stop);
-        let all = async { while self.workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, all).await.is_err() {
+        if tokio::time::timeout(patience, ended(&mut workers)).await.is_err() {
             tracing::warn!("attempts did not end in time: abandoned, and made again after the next start");
-            self.workers.shutdown().await;
+            self.commands.send_replace(Command::Abandon);
+            if tokio::time::timeout(LAST_NOTES, ended(&mut workers)).await.is_err() {
+                workers.shutdown().await;
+            }
         }
     }
+}
+
+/// How long workers may take to note where they are once they have abandoned everything.
+const LAST_NOTES: Duration = Duration::from_secs(1);
+
+async fn ended(workers: &mut JoinSet<()>) {
+    while workers.join_next().await.is_some() {}
 }
 
 /// A number from 0 up to 1, for jitter.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Order;
 use crate::event::{Millis, Seq};
+use crate::journal::Position;
 use crate::journal::state::Owed;
 
 /// The refused deliveries that are not given up.
@@ -11,13 +13,17 @@ pub(super) struct Debts {
     by_seq: BTreeMap<Seq, Owed>,
     /// Those that are not under way.
     by_due: BTreeSet<(Millis, Seq)>,
-    /// How many were under way at a crash that may be their fault.
-    suspects: usize,
+    /// Those of them that were under way at a crash that may be their fault.
+    suspects: BTreeSet<(Millis, Seq)>,
+    /// Where their events stand in the log, as far as that is known.
+    places: BTreeMap<Seq, Position>,
+    /// Only the oldest is ever due.
+    in_line: bool,
 }
 
 impl Debts {
-    pub(super) fn new(owed: Vec<Owed>) -> Self {
-        let mut debts = Self::default();
+    pub(super) fn new(owed: Vec<Owed>, order: Order) -> Self {
+        let mut debts = Self { in_line: order == Order::Strict, ..Self::default() };
         owed.into_iter().for_each(|owed| debts.put(owed));
         debts
     }
@@ -30,38 +36,44 @@ impl Debts {
         self.by_seq.is_empty()
     }
 
-    pub(super) fn any_suspect(&self) -> bool {
-        self.suspects > 0
+    pub(super) fn oldest(&self) -> Option<&Owed> {
+        self.by_seq.values().next()
     }
 
-    pub(super) fn oldest(&self) -> Option<Seq> {
-        self.by_seq.keys().next().copied()
+    /// Whether a suspect waits for its turn.
+    pub(super) fn suspect_is_due(&self, now: Millis) -> bool {
+        self.suspects.first().is_some_and(|(due, _)| *due <= now)
     }
 
-    pub(super) fn get(&self, seq: Seq) -> Option<&Owed> {
-        self.by_seq.get(&seq)
+    fn first(&self) -> Option<(Millis, Seq)> {
+        if self.in_line {
+            let oldest = self.oldest()?;
+            self.by_due.get(&(oldest.due, oldest.seq)).copied()
+        } else {
+            self.by_due.first().copied()
+        }
     }
 
     /// When the next one is due.
     pub(super) fn next_due(&self) -> Option<Millis> {
-        self.by_due.first().map(|(due, _)| *due)
+        self.first().map(|(due, _)| due)
     }
 
     /// Takes the one that is due first out of the queue, if it is due. It stays owed.
     pub(super) fn take_due(&mut self, now: Millis) -> Option<Owed> {
-        let &(due, seq) = self.by_due.first()?;
-        if due > now {
-            return None;
-        }
-        self.by_due.pop_first();
-        self.by_seq.get(&seq).cloned()
+        let key = self.first().filter(|(due, _)| *due <= now)?;
+        self.by_due.remove(&key);
+        self.suspects.remove(&key);
+        self.by_seq.get(&key.1).cloned()
     }
 
     /// Owes a delivery, newly or again.
     pub(super) fn put(&mut self, owed: Owed) {
-        self.remove(owed.seq);
+        self.unqueue(owed.seq);
         self.by_due.insert((owed.due, owed.seq));
-        self.suspects += usize::from(owed.suspect);
+        if owed.suspect {
+            self.suspects.insert((owed.due, owed.seq));
+        }
         self.by_seq.insert(owed.seq, owed);
     }
 
@@ -72,9 +84,108 @@ impl Debts {
 
     /// Owes it no longer.
     pub(super) fn remove(&mut self, seq: Seq) -> Option<Owed> {
-        let owed = self.by_seq.remove(&seq)?;
-        self.by_due.remove(&(owed.due, seq));
-        self.suspects -= usize::from(owed.suspect);
-        Some(owed)
+        self.unqueue(seq);
+        self.places.remove(&seq);
+        self.by_seq.remove(&seq)
+    }
+
+    fn unqueue(&mut self, seq: Seq) {
+        if let Some(owed) = self.by_seq.get(&seq) {
+            self.by_due.remove(&(owed.due, seq));
+            self.suspects.remove(&(owed.due, seq));
+        }
+    }
+
+    /// Remembers where an event that is owed stands.
+    pub(super) fn place(&mut self, position: Position) {
+        if self.by_seq.contains_key(&position.seq) {
+            self.places.insert(position.seq, position);
+        }
+    }
+
+    /// Where an event that is owed is to be looked for.
+    pub(super) fn position(&self, seq: Seq) -> Position {
+        self.places.get(&seq).copied().unwrap_or(Position { seq, place: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::event::EventId;
+
+    fn owed(seq: u64, due: i64, suspect: bool) -> Owed {
+        Owed {
+            seq: Seq(seq),
+            id: EventId(Uuid::from_u128(seq.into())),
+            attempts: 1,
+            due: Millis(due),
+            dead: false,
+            suspect,
+            reason: String::new(),
+        }
+    }
+
+    fn take(debts: &mut Debts, now: i64) -> Option<u64> {
+        debts.take_due(Millis(now)).map(|owed| owed.seq.0)
+    }
+
+    #[test]
+    fn what_is_due_first_comes_first() {
+        let mut debts = Debts::new(vec![owed(1, 30, false), owed(2, 10, false), owed(3, 20, false)], Order::Parallel);
+        assert_eq!((debts.next_due(), take(&mut debts, 9)), (Some(Millis(10)), None));
+        assert_eq!(take(&mut debts, 10), Some(2));
+        assert_eq!(take(&mut debts, 10), None, "it is under way, and owed all the same");
+        assert_eq!((debts.len(), debts.oldest().map(|owed| owed.seq)), (3, Some(Seq(1))));
+        debts.put(owed(2, 40, false));
+        assert_eq!([take(&mut debts, 99), take(&mut debts, 99), take(&mut debts, 99)], [Some(3), Some(1), Some(2)]);
+        assert_eq!((take(&mut debts, 99), debts.next_due()), (None, None));
+        for seq in 1..=3 {
+            assert_eq!(debts.remove(Seq(seq)).map(|owed| owed.seq), Some(Seq(seq)));
+        }
+        assert!(debts.is_empty() && debts.remove(Seq(1)).is_none());
+    }
+
+    #[test]
+    fn in_line_only_the_oldest_is_due() {
+        let mut debts = Debts::new(vec![owed(1, 30, false), owed(2, 10, false)], Order::Strict);
+        assert_eq!((debts.next_due(), take(&mut debts, 29)), (Some(Millis(30)), None));
+        assert_eq!((take(&mut debts, 30), take(&mut debts, 30)), (Some(1), None));
+        debts.put(owed(1, 50, false));
+        assert_eq!(take(&mut debts, 49), None);
+        debts.remove(Seq(1));
+        assert_eq!(take(&mut debts, 49), Some(2));
+    }
+
+    #[test]
+    fn suspects_are_known_until_they_are_cleared() {
+        let mut debts = Debts::new(vec![owed(1, 10, true), owed(2, 5, false)], Order::Parallel);
+        assert!(!debts.suspect_is_due(Millis(9)) && debts.suspect_is_due(Millis(10)));
+        assert_eq!([take(&mut debts, 10), take(&mut debts, 10)], [Some(2), Some(1)]);
+        assert!(!debts.suspect_is_due(Millis(99)), "it is under way");
+        debts.update(owed(1, 60, true));
+        assert_eq!((debts.next_due(), debts.suspect_is_due(Millis(99))), (None, false), "noted for a crash only");
+        debts.put(owed(1, 70, false));
+        assert!(!debts.suspect_is_due(Millis(99)), "it has had an answer");
+        debts.put(owed(1, 70, true));
+        debts.put(owed(1, 80, true));
+        assert_eq!((debts.suspect_is_due(Millis(79)), debts.suspect_is_due(Millis(80))), (false, true));
+        debts.remove(Seq(1));
+        assert!(!debts.suspect_is_due(Millis(99)));
+    }
+
+    #[test]
+    fn places_are_kept_as_long_as_the_debt() {
+        let mut debts = Debts::new(vec![owed(1, 10, false)], Order::Parallel);
+        let known = |seq| Position { seq: Seq(seq), place: Some((Seq(1), 64)) };
+        debts.place(known(1));
+        debts.place(known(2));
+        debts.put(owed(1, 20, false));
+        assert_eq!(debts.position(Seq(1)), known(1));
+        assert_eq!(debts.position(Seq(2)), Position { seq: Seq(2), place: None }, "not owed");
+        debts.remove(Seq(1));
+        assert_eq!(debts.position(Seq(1)).place, None);
     }
 }

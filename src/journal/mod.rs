@@ -143,6 +143,8 @@ struct Shared {
     orphans: Mutex<BTreeMap<u64, Millis>>,
     watches: Mutex<Watches>,
     holds: Mutex<Vec<Arc<Hold>>>,
+    /// Holds everything until all readers from before this start have their holds.
+    opening: Arc<Hold>,
     /// Whether there is space; set by the sweeper, unset by whoever finds none.
     room: AtomicBool,
     /// The smallest and the largest that an ordinary segment is made.
@@ -252,6 +254,7 @@ impl Journal {
             std::thread::Builder::new().name(name.into()).spawn(work).map_err(OpenError::Io)
         };
         let shared = Arc::clone(&journal.shared);
+        lock(&shared.holds).push(Arc::clone(&shared.opening));
         let threads = vec![
             spawn("journal-writer", Box::new(move || writer.run()))?,
             spawn("journal-sweeper", Box::new(move || sweep::run(&shared, &*keeper)))?,
@@ -298,6 +301,7 @@ impl Journal {
             orphans: Mutex::new(found.orphans),
             watches: Mutex::default(),
             holds: Mutex::default(),
+            opening: Arc::new(Hold::new(Seq(0))),
             room: AtomicBool::new(true),
             segment_sizes,
             stats,
@@ -440,6 +444,11 @@ impl Journal {
         let hold = Arc::new(Hold::new(from));
         lock(&self.shared.holds).push(Arc::clone(&hold));
         hold
+    }
+
+    /// Says that every reader from before this start has its hold. Until then nothing is retired.
+    pub fn begin_retention(&self) {
+        self.release(&self.shared.opening);
     }
 
     /// Lets a hold go.

@@ -87,7 +87,8 @@ pub enum Memory {
     New,
     /// This is where it was.
     Saved(Saved),
-    /// It was there, but what was saved is lost: it begins with the oldest event, and repeats what it had.
+    /// It was there, but what was saved is lost: it begins with the oldest event, and repeats what it had. What is left
+    /// of it is in [`State::start_over`].
     Lost,
 }
 
@@ -172,6 +173,24 @@ impl State {
         Ok(if memory == Memory::New && self.lost { Memory::Lost } else { memory })
     }
 
+    /// Forgets what was saved of a subscriber that begins anew with the event `earliest`. Answers what it is known to
+    /// owe of the events before that, which are kept outside the log, and how many of those are dead.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn start_over(&self, subscriber: &str, earliest: Seq) -> Result<(Vec<Owed>, u64), String> {
+        let name = subscriber.to_owned();
+        self.call(move |store| store.start_over(&name, earliest))?
+    }
+
+    /// Puts all that was sent before on stable storage. Waits for the disk.
+    ///
+    /// # Errors
+    /// When that failed.
+    pub fn barrier(&self) -> Result<(), String> {
+        self.call(|store| store.barrier())?
+    }
+
     /// Notes a change soon. Once it is written, `hold` is moved on, so that retention may follow.
     pub fn change(&self, subscriber: &str, change: Change, hold: Option<(Arc<Hold>, Seq)>) {
         // After the close nothing is written any more; what is not noted is delivered again.
@@ -215,7 +234,7 @@ impl State {
         self.call(move |store| store.kept(seq))?
     }
 
-    /// Forgets subscribers that are no longer configured; what they owed is not owed any more. Answers their names.
+    /// Forgets subscribers that are no longer configured, and what is left of those that damage has renamed; what they owed is not owed any more. Answers their names.
     ///
     /// # Errors
     /// When the state cannot be written.
@@ -254,7 +273,12 @@ impl State {
 impl Keeper for State {
     fn needed(&self, range: std::ops::Range<u64>) -> Result<Vec<u64>, String> {
         // The cursors on which the holds rest must be on stable storage before anything behind them goes.
-        self.call(move |store| store.barrier().and_then(|()| store.needed(range)))?
+        self.call(move |store| {
+            // What is before the oldest segment is gone.
+            store.forget_attempts(range.start)?;
+            store.barrier()?;
+            store.needed(range)
+        })?
     }
 
     fn keep(&self, events: &[Event]) -> Result<(), String> {

@@ -1,0 +1,233 @@
+//! One subscriber's worker: reads on from its cursor, takes what is due, hands it to the sink, and settles.
+//!
+//! - [`hand_out`] chooses what goes to the sink next;
+//! - [`settle`] is what follows: delivered, owed or dead, and noting it.
+//!
+//! All that a worker knows lives in one task; nothing else changes it. Order of things, so that a crash repeats and
+//! never loses: an event is noted as begun before it is handed out; the cursor passes it only when it was delivered, or
+//! when the row that says it is still owed is written in the same transaction.
+
+mod hand_out;
+mod settle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::backlog::Backlog;
+use super::breaker::Breaker;
+use super::owed::Debts;
+use super::status::Status;
+use super::{Order, Start, Subscriber};
+use crate::event::{Millis, Seq};
+use crate::journal::state::{Change, Cursor, Memory, State};
+use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
+use crate::metrics::SubscriberMetrics;
+use crate::route;
+use crate::sink::{Delivery, Outcome, Sink};
+
+/// Refused deliveries a subscriber may owe before it reads on.
+const MAX_OWED: usize = 10_000;
+
+/// The most bytes of bodies in one batch.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+
+/// How long what went well may wait to be noted.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How often a subscriber that waits looks after its cursor.
+const REST: Duration = Duration::from_secs(1);
+
+/// After this many starts in a row that ended in a crash without progress, deliveries are tried one at a time.
+const CRASHES: u32 = 3;
+
+/// What a worker is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Deliver.
+    Run,
+    /// Finish what is under way, and end.
+    Stop,
+    /// End now; what is under way is made again after the next start.
+    Abandon,
+}
+
+type Call = (Vec<Delivery>, Vec<Outcome>, Duration);
+
+/// See the module.
+pub(super) struct Worker {
+    subscriber: Subscriber,
+    sink: Arc<dyn Sink>,
+    journal: Journal,
+    state: State,
+    metrics: SubscriberMetrics,
+    status: Arc<Status>,
+    watch: Arc<Watch>,
+    hold: Arc<Hold>,
+    reader: Reader,
+    /// The first event that has not been read.
+    next: Seq,
+    /// Read, wanted, and not handed out yet.
+    peeked: Option<Recorded>,
+    /// Events that were handed out for the first time and are not done with: when they were received, and their places.
+    under_way: BTreeMap<Seq, (Millis, Position)>,
+    debts: Debts,
+    breaker: Breaker,
+    calls: JoinSet<Call>,
+    change: Change,
+    /// The cursor as it was last sent to the state.
+    saved: Cursor,
+    /// Since when something waits to be noted.
+    unsettled: Option<Instant>,
+    crashes: u32,
+    /// Events before this were under way at a crash that may be their fault.
+    suspect_until: Seq,
+    /// What is under way may end the process: nothing else is handed out beside it.
+    alone: bool,
+    /// The journal could not be read, and is not tried again before this.
+    blind_until: Option<Instant>,
+    /// Whose turn it is: what is due, or what is new.
+    due_first: bool,
+    backlog: Backlog,
+}
+
+/// Everything a worker is made of.
+pub(super) struct Parts {
+    pub subscriber: Subscriber,
+    pub sink: Arc<dyn Sink>,
+    pub journal: Journal,
+    pub state: State,
+    pub metrics: SubscriberMetrics,
+    pub status: Arc<Status>,
+}
+
+impl Worker {
+    /// Takes up where the last run left off.
+    pub(super) fn new(parts: Parts) -> Result<Self, String> {
+        let Parts { subscriber, sink, journal, state, metrics, status } = parts;
+        let name = subscriber.name.as_str();
+        let begin = |next| Cursor { next, begun: next, crashes: 0 };
+        let (mut saved, owed, dead) = match state.recall(name)? {
+            Memory::Saved(saved) => (saved.cursor, saved.owed, saved.dead),
+            Memory::New if subscriber.start == Start::Now => (begin(journal.commit().durable().next()), Vec::new(), 0),
+            Memory::New => (begin(journal.earliest()), Vec::new(), 0),
+            Memory::Lost => {
+                let earliest = journal.earliest();
+                let (owed, dead) = state.start_over(name, earliest)?;
+                (begin(earliest), owed, dead)
+            }
+        };
+        // What is recorded from now on was not under way then, however far ahead it was noted.
+        let begun = saved.begun.min(journal.commit().durable().next());
+        if begun > saved.next {
+            saved.crashes = saved.crashes.saturating_add(1);
+        }
+        let suspect_until = if saved.crashes >= CRASHES { begun } else { Seq(0) };
+        if suspect_until > saved.next {
+            tracing::warn!(
+                subscriber = name,
+                crashes = saved.crashes,
+                "the process ended several times while the same events were delivered: trying them one at a time"
+            );
+        }
+        let patterns = subscriber.patterns.clone();
+        let watch = journal.watch(Box::new(move |topic, kind| route::wants(&patterns, topic, kind)));
+        metrics.dead.set(dead.cast_signed());
+        let mut worker = Self {
+            hold: journal.hold(saved.next),
+            reader: journal.reader(Position { seq: saved.next, place: None }),
+            backlog: Backlog::begin(&journal, &subscriber, saved.next, Arc::clone(&watch)),
+            watch,
+            next: saved.next,
+            peeked: None,
+            under_way: BTreeMap::new(),
+            debts: Debts::new(owed, subscriber.order),
+            breaker: Breaker::default(),
+            calls: JoinSet::new(),
+            change: Change::default(),
+            saved,
+            unsettled: None,
+            crashes: saved.crashes,
+            suspect_until,
+            alone: false,
+            blind_until: None,
+            due_first: false,
+            subscriber,
+            sink,
+            journal,
+            state,
+            metrics,
+            status,
+        };
+        worker.change.cursor = Some(saved);
+        worker.settle();
+        // What is shown from the start on must not look as if there were nothing to do.
+        worker.peek();
+        worker.show();
+        Ok(worker)
+    }
+
+    /// Delivers until it is told to stop, and then until what is under way has ended.
+    pub(super) async fn run(mut self, mut commands: watch::Receiver<Command>) {
+        loop {
+            let command = *commands.borrow_and_update();
+            let stopping = command != Command::Run;
+            if command == Command::Abandon || stopping && self.calls.is_empty() {
+                break;
+            }
+            let mut pause = None;
+            if !stopping {
+                pause = self.hand_out().await;
+            }
+            self.show();
+            let now = Instant::now();
+            if self.unsettled.is_some_and(|since| now.duration_since(since) >= SETTLE) {
+                self.settle();
+            }
+            let settle_at = self.unsettled.map(|since| since + SETTLE);
+            let wake_at = [settle_at, pause].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
+            let may_rest = !stopping && self.peeked.is_none() && self.may_read();
+            let arrived = tokio::select! {
+                biased;
+                Some(call) = self.calls.join_next(), if !self.calls.is_empty() => {
+                    self.finish(call);
+                    while let Some(call) = self.calls.try_join_next() {
+                        self.finish(call);
+                    }
+                    None
+                }
+                position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
+                () = tokio::time::sleep_until(wake_at.into()) => None,
+                _ = commands.changed() => None,
+            };
+            if may_rest {
+                self.go_to(arrived.unwrap_or_else(|| self.watch.rouse(self.journal.commit(), self.next)));
+            }
+        }
+        // An orderly end: what was under way has ended or is abandoned, and nothing is suspect at the next start.
+        self.saved.begun = Seq(0);
+        self.crashes = 0;
+        self.unsettled = Some(Instant::now());
+        self.settle();
+        self.journal.unwatch(&self.watch);
+    }
+
+    /// Nothing between where it is and there concerns this subscriber.
+    fn go_to(&mut self, position: Position) {
+        if position.seq > self.next || position.place.is_some() {
+            self.next = position.seq;
+            self.reader.seek(position);
+            self.unsettled.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        let in_line = self.subscriber.order == Order::Strict && !(self.debts.is_empty() && self.calls.is_empty());
+        let blind = self.blind_until.is_some_and(|until| Instant::now() < until);
+        let owes_too_much = self.debts.len() >= MAX_OWED;
+        !in_line && !blind && !owes_too_much && !self.alone && !self.debts.suspect_is_due(Millis::now())
+    }
+}

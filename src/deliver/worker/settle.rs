@@ -1,0 +1,148 @@
+//! What follows an attempt: delivered, owed, or dead; and noting it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Call, Worker};
+use crate::deliver::dice;
+use crate::deliver::retry::Next;
+use crate::event::{Millis, Seq};
+use crate::journal::state::{Attempt, Cursor, Owed};
+use crate::sink::{Delivery, Refusal};
+
+impl Worker {
+    /// Takes the outcomes of a call that has ended.
+    pub(super) fn finish(&mut self, call: Result<Call, tokio::task::JoinError>) {
+        // A sink that panics has ended the process in a release build; elsewhere the panic goes on.
+        let (batch, outcomes, took) = match call {
+            Ok(call) => call,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        assert_eq!(batch.len(), outcomes.len(), "a sink answers for each delivery");
+        self.metrics.attempt_seconds.observe(took.as_secs_f64());
+        let now = Millis::now();
+        self.unsettled.get_or_insert_with(Instant::now);
+        // Whatever was alone was all there was.
+        self.alone = false;
+        let mut refused = false;
+        for (delivery, outcome) in batch.into_iter().zip(outcomes) {
+            let begun = self.under_way.remove(&delivery.event.seq);
+            match outcome {
+                Ok(()) => self.delivered(delivery.event.seq),
+                Err(refusal) => {
+                    refused = true;
+                    self.refused(&delivery, &refusal, now);
+                    if let Some((_, position)) = begun {
+                        self.debts.place(position);
+                    }
+                }
+            }
+        }
+        if refused {
+            self.settle();
+        }
+    }
+
+    fn delivered(&mut self, seq: Seq) {
+        self.metrics.good_attempts.inc();
+        self.metrics.delivered.inc();
+        if self.debts.remove(seq).is_some() {
+            self.change.rows.insert(seq, None);
+        }
+        if self.breaker.succeeded() {
+            tracing::warn!(subscriber = %self.subscriber.name, "deliveries succeed again");
+        }
+    }
+
+    fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis) {
+        self.metrics.refused(refusal.label);
+        self.status.failed(now, &refusal.reason);
+        let (event, policy) = (&delivery.event, self.subscriber.retry);
+        if self.breaker.failed(refusal, &policy, Instant::now(), dice()) {
+            tracing::warn!(
+                subscriber = %self.subscriber.name, reason = refusal.reason,
+                "deliveries only fail: probing at a slowing pace"
+            );
+        }
+        self.change.attempts.push(Attempt {
+            seq: event.seq,
+            number: delivery.attempt,
+            time: now,
+            label: refusal.label.into(),
+            reason: refusal.reason.clone(),
+            status: refusal.status,
+            answer: refusal.answer.to_vec(),
+        });
+        let mut owed = Owed {
+            seq: event.seq,
+            id: event.id,
+            attempts: delivery.attempt,
+            due: now,
+            dead: false,
+            // It came to an answer, so it did not end the process.
+            suspect: false,
+            reason: refusal.reason.clone(),
+        };
+        match policy.after_refusal(delivery.attempt, event.time, now, refusal, dice()) {
+            Next::At(due) => {
+                owed.due = due;
+                self.change.rows.insert(owed.seq, Some(owed.clone()));
+                self.debts.put(owed);
+            }
+            Next::GivenUp | Next::OutOfAttempts | Next::TooOld => self.bury(owed),
+        }
+    }
+
+    /// Makes a dead letter of a delivery.
+    pub(super) fn bury(&mut self, mut owed: Owed) {
+        tracing::error!(
+            subscriber = %self.subscriber.name, event = %owed.id, attempts = owed.attempts, reason = owed.reason,
+            "a delivery is given up: dead letter"
+        );
+        self.debts.remove(owed.seq);
+        owed.dead = true;
+        owed.due = Millis::now();
+        self.change.rows.insert(owed.seq, Some(owed));
+        self.metrics.died.inc();
+        self.metrics.dead.inc();
+        self.unsettled.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes what has happened since the last time.
+    pub(super) fn settle(&mut self) {
+        let next = self.first_not_done();
+        if next > self.saved.next {
+            self.crashes = 0;
+        }
+        self.saved = Cursor { next, begun: self.saved.begun.max(next), crashes: self.crashes };
+        self.change.cursor = Some(self.saved);
+        let hold = Some((Arc::clone(&self.hold), next));
+        self.state.change(self.subscriber.name.as_str(), std::mem::take(&mut self.change), hold);
+        self.unsettled = None;
+    }
+
+    /// Everything before this is delivered, dead, noted as owed, or not wanted.
+    fn first_not_done(&self) -> Seq {
+        let peeked = self.peeked.as_ref().map(|recorded| recorded.event.seq);
+        let under_way = self.under_way.keys().next().copied();
+        [peeked, under_way].into_iter().flatten().fold(self.next, Seq::min)
+    }
+
+    /// Shows outside how it stands.
+    pub(super) fn show(&mut self) {
+        let open = self.under_way.len() + self.debts.len() + usize::from(self.peeked.is_some());
+        let at_the_end = self.peeked.is_none() && self.next > self.journal.commit().durable();
+        let backlog = open as u64 + self.backlog.unread(at_the_end);
+        let received = [
+            self.peeked.as_ref().map(|recorded| recorded.event.time),
+            self.under_way.values().map(|(received, _)| *received).min(),
+            self.debts.oldest().map(|owed| owed.id.time()),
+        ];
+        let oldest = received.into_iter().flatten().min().map_or(0, |time| time.0);
+        self.status.position.store(self.first_not_done().0, Ordering::Relaxed);
+        self.status.backlog.store(backlog, Ordering::Relaxed);
+        self.status.oldest_owed.store(oldest, Ordering::Relaxed);
+        self.status.failing.store(self.breaker.is_failing(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,313 @@
+//! The state's tables, and the only place that names SQLite.
+//!
+//! Every row carries a checksum, since SQLite has none: a row that was changed by anything but this program makes its
+//! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
+
+mod kept;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::{Change, Cursor, Memory, Owed, Saved};
+use crate::event::Seq;
+use rows::{CURSORS, OWED, count, cursor, number, owed, write_one};
+
+const FILE: &str = "state.sqlite";
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS cursors (
+    subscriber TEXT PRIMARY KEY,
+    next INTEGER NOT NULL,      -- the first event it has not examined
+    begun INTEGER NOT NULL,     -- events before this may have been tried
+    crashes INTEGER NOT NULL,
+    rows INTEGER NOT NULL,      -- how many deliveries it has below
+    checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deliveries (
+    subscriber TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    due INTEGER NOT NULL,       -- milliseconds since 1970; for a dead letter, when it died
+    dead INTEGER NOT NULL,
+    suspect INTEGER NOT NULL,   -- the process died while it was under way
+    reason TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (subscriber, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_by_seq ON deliveries (seq);
+CREATE TABLE IF NOT EXISTS attempts (
+    subscriber TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    status INTEGER,
+    answer BLOB NOT NULL,
+    PRIMARY KEY (subscriber, seq, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    time INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    type TEXT,
+    delivery_id TEXT,
+    headers BLOB NOT NULL,
+    body BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS barrier (one INTEGER PRIMARY KEY, turn INTEGER NOT NULL);
+";
+
+/// The format of the tables this program writes, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+
+#[derive(Debug)]
+pub(in crate::journal::state) struct Store {
+    db: Connection,
+    /// There were no tables yet.
+    fresh: bool,
+    /// How many deliveries each subscriber has: counted once, for there may be many.
+    rows: HashMap<String, i64>,
+}
+
+fn text(error: rusqlite::Error) -> String {
+    format!("the delivery state `{FILE}`: {error}")
+}
+
+impl Store {
+    /// Opens the state, and tells whether one that should be there is lost.
+    pub(in crate::journal::state) fn open(directory: &Path, log_has_events: bool) -> Result<(Self, bool), String> {
+        let path = directory.join(FILE);
+        let existed = path.exists();
+        match Self::try_open(&path) {
+            Ok(store) => {
+                let missing = store.fresh && log_has_events;
+                if missing {
+                    tracing::warn!("the delivery state is missing: every subscriber begins with the oldest event");
+                }
+                // The name may be what is damaged: then whoever seems to be new may be the one who was there.
+                let damaged = store.any_damaged_cursor().map_err(text)?;
+                if damaged {
+                    tracing::error!(
+                        "a subscriber's saved position is damaged: it, and each new one, begins with the oldest event"
+                    );
+                }
+                Ok((store, missing || damaged))
+            }
+            Err(OpenFailure::Newer(version)) => Err(format!(
+                "the delivery state `{FILE}` is of format {version}, and this program knows formats up to {VERSION}: use a later version"
+            )),
+            Err(OpenFailure::Sql(error)) if existed && is_damage(&error) => {
+                tracing::error!(%error, "the delivery state is damaged: put aside; every subscriber begins with the oldest event");
+                for suffix in ["", "-wal", "-shm"] {
+                    let from = directory.join(format!("{FILE}{suffix}"));
+                    let to = directory.join(format!("{FILE}{suffix}.damaged"));
+                    match std::fs::rename(&from, &to) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(format!("cannot put the damaged delivery state aside: {error}"));
+                        }
+                        _ => {}
+                    }
+                }
+                let store = Self::try_open(&path).map_err(|error| match error {
+                    OpenFailure::Sql(error) => text(error),
+                    OpenFailure::Newer(_) => "the delivery state changes while it is opened".into(),
+                })?;
+                Ok((store, true))
+            }
+            Err(OpenFailure::Sql(error)) => Err(text(error)),
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, OpenFailure> {
+        let db = Connection::open(path)?;
+        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        db.pragma_update(None, "journal_mode", "wal")?;
+        // The loss of the last transactions in a power cut repeats deliveries and loses none; see `barrier`.
+        db.pragma_update(None, "synchronous", "normal")?;
+        db.pragma_update(None, "cache_size", -1024)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version > VERSION {
+            return Err(OpenFailure::Newer(version));
+        }
+        let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if check != "ok" {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(OpenFailure::Sql(rusqlite::Error::SqliteFailure(code, Some(check))));
+        }
+        db.execute_batch(SCHEMA)?;
+        // Indexes are not part of the check, and retention goes by this one.
+        db.execute_batch("REINDEX deliveries_by_seq")?;
+        db.pragma_update(None, "user_version", VERSION)?;
+        Ok(Self { db, fresh: version == 0, rows: HashMap::new() })
+    }
+
+    pub(in crate::journal::state) fn recall(&self, name: &str) -> Result<Memory, String> {
+        self.try_recall(name).or_else(|error| {
+            if is_damage(&error) {
+                tracing::error!(%error, subscriber = name, "the saved state of a subscriber is damaged: it begins with the oldest event");
+                Ok(Memory::Lost)
+            } else {
+                Err(text(error))
+            }
+        })
+    }
+
+    fn try_recall(&self, name: &str) -> rusqlite::Result<Memory> {
+        let query = format!("{CURSORS} WHERE subscriber = ?1");
+        let cursor = self.db.query_row(&query, [name], |row| cursor(row, name)).optional()?;
+        let Some((cursor, rows, good)) = cursor else {
+            let orphans: i64 =
+                self.db.query_row("SELECT count(*) FROM deliveries WHERE subscriber = ?1", [name], |row| row.get(0))?;
+            return Ok(if orphans == 0 { Memory::New } else { Memory::Lost });
+        };
+        let mut statement = self.db.prepare(OWED)?;
+        let found = statement.query_map([name], |row| owed(row, name))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        if !good || rows != i64::try_from(found.len()).unwrap_or(-1) || found.iter().any(|(_, good)| !good) {
+            tracing::error!(
+                subscriber = name,
+                "the saved state of a subscriber is damaged: it begins with the oldest event"
+            );
+            return Ok(Memory::Lost);
+        }
+        let (dead, owed): (Vec<_>, Vec<_>) = found.into_iter().map(|(owed, _)| owed).partition(|owed| owed.dead);
+        Ok(Memory::Saved(Saved { cursor, owed, dead: dead.len() as u64 }))
+    }
+
+    /// Writes the changes of several subscribers in one transaction.
+    pub(in crate::journal::state) fn write(&mut self, changes: &HashMap<String, Change>) -> Result<(), String> {
+        let write = |db: &mut Connection, known: &HashMap<String, i64>| -> rusqlite::Result<Vec<(String, i64)>> {
+            let transaction = db.transaction()?;
+            let mut counts = Vec::with_capacity(changes.len());
+            for (name, change) in changes {
+                let before = known.get(name).map_or_else(|| count(&transaction, name), |&rows| Ok(rows))?;
+                counts.push((name.clone(), write_one(&transaction, name, change, before)?));
+            }
+            transaction.commit()?;
+            Ok(counts)
+        };
+        self.rows.extend(write(&mut self.db, &self.rows).map_err(text)?);
+        Ok(())
+    }
+
+    /// Puts all that was written before on stable storage.
+    pub(in crate::journal::state) fn barrier(&self) -> Result<(), String> {
+        let sql =
+            "PRAGMA synchronous = full; INSERT INTO barrier VALUES (1, 1) ON CONFLICT DO UPDATE SET turn = turn + 1;";
+        let done = self.db.execute_batch(sql);
+        let back = self.db.execute_batch("PRAGMA synchronous = normal;");
+        done.and(back).map_err(text)
+    }
+
+    fn any_damaged_cursor(&self) -> rusqlite::Result<bool> {
+        Ok(self.cursors()?.iter().any(Option::is_none))
+    }
+
+    /// All cursors; `None` for one that is damaged.
+    fn cursors(&self) -> rusqlite::Result<Vec<Option<Cursor>>> {
+        let mut statement = self.db.prepare(CURSORS)?;
+        let read = |row: &Row<'_>| {
+            let good = row.get::<_, String>(0).and_then(|name| cursor(row, &name)).ok().filter(|(_, _, good)| *good);
+            Ok(good.map(|(cursor, ..)| cursor))
+        };
+        statement.query_map([], read)?.collect()
+    }
+
+    pub(in crate::journal::state) fn floor(&self) -> Result<Seq, String> {
+        let cursors = self.cursors().map_err(text)?;
+        Ok(Seq(cursors.iter().flatten().map(|cursor| cursor.next.0).max().unwrap_or(0).saturating_sub(1)))
+    }
+
+    pub(in crate::journal::state) fn start_over(
+        &mut self,
+        name: &str,
+        earliest: Seq,
+    ) -> Result<(Vec<Owed>, u64), String> {
+        self.rows.remove(name);
+        let write = |db: &mut Connection| -> rusqlite::Result<Vec<Owed>> {
+            let transaction = db.transaction()?;
+            transaction.execute("DELETE FROM cursors WHERE subscriber = ?1", [name])?;
+            // What is in the log is read again, and earns its rows anew.
+            for table in ["deliveries", "attempts"] {
+                let sql = format!("DELETE FROM {table} WHERE subscriber = ?1 AND seq >= ?2");
+                transaction.execute(&sql, params![name, number(earliest.0)])?;
+            }
+            let mut good = Vec::new();
+            let mut bad = Vec::new();
+            {
+                let mut statement = transaction.prepare(OWED)?;
+                let mut rows = statement.query([name])?;
+                while let Some(row) = rows.next()? {
+                    match owed(row, name) {
+                        Ok((owed, true)) => good.push(owed),
+                        _ => bad.push(row.get::<_, rusqlite::types::Value>(0)?),
+                    }
+                }
+            }
+            for seq in bad {
+                transaction.execute("DELETE FROM deliveries WHERE subscriber = ?1 AND seq = ?2", params![name, seq])?;
+            }
+            transaction.commit()?;
+            Ok(good)
+        };
+        let (dead, owed): (Vec<_>, Vec<_>) = write(&mut self.db).map_err(text)?.into_iter().partition(|row| row.dead);
+        Ok((owed, dead.len() as u64))
+    }
+
+    pub(in crate::journal::state) fn retain_subscribers(&mut self, names: &[String]) -> Result<Vec<String>, String> {
+        self.rows.clear();
+        let others = format!("subscriber NOT IN ({})", vec!["?"; names.len()].join(", "));
+        let write = |db: &mut Connection| -> rusqlite::Result<Vec<String>> {
+            let transaction = db.transaction()?;
+            // Names are read as bytes: damage may have made them anything.
+            let name = |row: &Row<'_>| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
+            let gone: Vec<String> = transaction
+                .prepare(&format!("SELECT CAST(subscriber AS BLOB) FROM cursors WHERE {others}"))?
+                .query_map(params_from_iter(names), name)?
+                .collect::<rusqlite::Result<_>>()?;
+            for table in ["cursors", "deliveries", "attempts"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE {others}"), params_from_iter(names))?;
+            }
+            transaction.execute("DELETE FROM kept WHERE seq NOT IN (SELECT seq FROM deliveries)", [])?;
+            transaction.commit()?;
+            Ok(gone)
+        };
+        write(&mut self.db).map_err(text)
+    }
+}
+
+enum OpenFailure {
+    Newer(i64),
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenFailure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Whether the error says that the file is not what was written, rather than that it cannot be reached.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            // A schema that was changed by damage fails to prepare or to match, with the general error.
+            matches!(failure.code, DatabaseCorrupt | NotADatabase | rusqlite::ErrorCode::Unknown)
+        }
+        rusqlite::Error::SqlInputError { .. }
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,145 @@
+//! Rows of the state's tables: how each is read, written, and checked.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use crate::event::{Event, EventId, Millis, Seq, Text};
+use crate::journal::state::{Change, Cursor, Owed};
+
+pub(super) fn number(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+pub(super) fn seq(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
+    Ok(Seq(row.get::<_, i64>(at)?.cast_unsigned()))
+}
+
+fn checksum(parts: &[&[u8]]) -> i64 {
+    let sum = parts.iter().fold(0, |sum, part| {
+        let sum = crc32c::crc32c_append(sum, &(part.len() as u64).to_le_bytes());
+        crc32c::crc32c_append(sum, part)
+    });
+    i64::from(sum)
+}
+
+fn cursor_checksum(name: &str, cursor: &Cursor, rows: i64) -> i64 {
+    let numbers = [cursor.next.0, cursor.begun.0, cursor.crashes.into(), rows.cast_unsigned()].map(u64::to_le_bytes);
+    checksum(&[name.as_bytes(), numbers.as_flattened()])
+}
+
+fn owed_checksum(name: &str, owed: &Owed) -> i64 {
+    let flags = u64::from(owed.dead) << 1 | u64::from(owed.suspect);
+    let numbers = [owed.seq.0, owed.attempts.into(), owed.due.0.cast_unsigned(), flags].map(u64::to_le_bytes);
+    checksum(&[name.as_bytes(), owed.id.0.as_bytes(), numbers.as_flattened(), owed.reason.as_bytes()])
+}
+
+pub(super) fn kept_checksum(event: &Event) -> i64 {
+    let numbers = [event.seq.0, event.time.0.cast_unsigned()].map(u64::to_le_bytes);
+    let optional = |text: &Option<Text>| text.as_deref().map_or_else(Vec::new, |text| format!("={text}").into_bytes());
+    checksum(&[
+        numbers.as_flattened(),
+        event.id.0.as_bytes(),
+        event.topic.as_bytes(),
+        &optional(&event.kind),
+        &optional(&event.delivery_id),
+        event.headers.as_wire(),
+        &event.body,
+    ])
+}
+
+/// An owed row, and whether its checksum is right.
+pub(super) fn owed(row: &Row<'_>, name: &str) -> rusqlite::Result<(Owed, bool)> {
+    let owed = Owed {
+        seq: seq(row, 0)?,
+        id: EventId(Uuid::from_bytes(row.get(1)?)),
+        attempts: row.get(2)?,
+        due: Millis(row.get(3)?),
+        dead: row.get(4)?,
+        suspect: row.get(5)?,
+        reason: row.get(6)?,
+    };
+    let good = row.get::<_, i64>(7)? == owed_checksum(name, &owed);
+    Ok((owed, good))
+}
+
+/// A cursor, how many deliveries it has, and whether its checksum is right.
+pub(super) fn cursor(row: &Row<'_>, name: &str) -> rusqlite::Result<(Cursor, i64, bool)> {
+    let cursor = Cursor { next: seq(row, 1)?, begun: seq(row, 2)?, crashes: row.get(3)? };
+    let rows: i64 = row.get(4)?;
+    Ok((cursor, rows, row.get::<_, i64>(5)? == cursor_checksum(name, &cursor, rows)))
+}
+
+pub(super) const CURSORS: &str = "SELECT subscriber, next, begun, crashes, rows, checksum FROM cursors";
+
+pub(super) const OWED: &str =
+    "SELECT seq, id, attempts, due, dead, suspect, reason, checksum FROM deliveries WHERE subscriber = ?1";
+
+/// How many deliveries a subscriber has.
+pub(super) fn count(db: &Connection, name: &str) -> rusqlite::Result<i64> {
+    db.prepare_cached("SELECT count(*) FROM deliveries WHERE subscriber = ?1")?.query_row([name], |row| row.get(0))
+}
+
+/// Writes what has changed of one subscriber that has `rows` deliveries. Answers how many it has then.
+pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: i64) -> rusqlite::Result<i64> {
+    for (&at, row) in &change.rows {
+        let replaced = db
+            .prepare_cached("DELETE FROM deliveries WHERE subscriber = ?1 AND seq = ?2")?
+            .execute(params![name, number(at.0)])?;
+        rows -= i64::try_from(replaced).unwrap_or(0);
+        match row {
+            Some(owed) => {
+                let values = params![
+                    name,
+                    number(owed.seq.0),
+                    owed.id.0.as_bytes(),
+                    owed.attempts,
+                    owed.due.0,
+                    owed.dead,
+                    owed.suspect,
+                    owed.reason,
+                    owed_checksum(name, owed),
+                ];
+                db.prepare_cached("INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+                    .execute(values)?;
+                rows += 1;
+            }
+            None => {
+                db.prepare_cached("DELETE FROM kept WHERE seq = ?1 AND seq NOT IN (SELECT seq FROM deliveries)")?
+                    .execute([number(at.0)])?;
+            }
+        }
+    }
+    for attempt in &change.attempts {
+        db.prepare_cached("INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+            params![
+                name,
+                number(attempt.seq.0),
+                attempt.number,
+                attempt.time.0,
+                attempt.label,
+                attempt.reason,
+                attempt.status,
+                attempt.answer,
+            ],
+        )?;
+    }
+    let saved = |row: &Row<'_>| Ok(Cursor { next: seq(row, 0)?, begun: seq(row, 1)?, crashes: row.get(2)? });
+    let cursor = match change.cursor {
+        Some(cursor) => Some(cursor),
+        None => db
+            .prepare_cached("SELECT next, begun, crashes FROM cursors WHERE subscriber = ?1")?
+            .query_row([name], saved)
+            .optional()?,
+    };
+    if let Some(cursor) = cursor {
+        db.prepare_cached("INSERT OR REPLACE INTO cursors VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+            name,
+            number(cursor.next.0),
+            number(cursor.begun.0),
+            cursor.crashes,
+            rows,
+            cursor_checksum(name, &cursor, rows),
+        ])?;
+    }
+    Ok(rows)
+}

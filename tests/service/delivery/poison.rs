@@ -1,0 +1,91 @@
+//! An event whose delivery ends the process must not do so for ever, and must not hold up the others.
+
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{OPEN, hook, post, rows};
+use crate::client::eventually;
+use crate::daemon::Home;
+use crate::receiver::{Receiver, Reply};
+
+const POISON: u64 = 4;
+const EVENTS: u64 = 12;
+
+/// Which daemon runs: who delivers the poison kills it.
+fn kill(pid: &AtomicU32) {
+    let pid =
+        eventually("it is known who asks", || i32::try_from(pid.load(Ordering::SeqCst)).ok().and_then(Pid::from_raw));
+    kill_process(pid, Signal::KILL).expect("it is our child");
+}
+
+fn survives(poisonous_from: u32) {
+    let pid = Arc::new(AtomicU32::new(0));
+    let victim = Arc::clone(&pid);
+    let receiver = Receiver::start(move |request| {
+        if request.seq() != POISON {
+            return Reply::Status(200);
+        }
+        if request.attempt() < poisonous_from {
+            return Reply::Status(500);
+        }
+        kill(&victim);
+        Reply::Hang
+    });
+    let home = Home::new("", OPEN);
+    let daemon = home.start();
+    post(&daemon, (0..EVENTS).map(|n| n.to_string()));
+    daemon.stop();
+    let text = std::fs::read_to_string(home.path("forebay.toml")).expect("written");
+    let more = "start = \"earliest\"\nretry = { first = \"100ms\", max = \"100ms\", attempts = 4 }";
+    home.configure(&(text + &hook("hook", &receiver.url(), ", concurrency = 4", more)));
+
+    let mut deaths = 0;
+    let buried = || matches!(&rows(&home, "hook")[..], [row] if row.seq == POISON && row.dead && row.attempts == 4);
+    let delivered = || {
+        let mut seqs: Vec<u64> = receiver.requests().iter().map(super::Request::seq).collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs.len() as u64 == EVENTS
+    };
+    loop {
+        pid.store(0, Ordering::SeqCst);
+        let mut command = home.command();
+        let child = command.arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut child = Guard(child);
+        pid.store(child.0.id(), Ordering::SeqCst);
+        let died = eventually("it dies, or is done", || {
+            let died = child.0.try_wait().expect("it is our child").is_some();
+            (died || delivered() && buried()).then_some(died)
+        });
+        if !died {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths < 12, "it dies again and again: {:?}", rows(&home, "hook"));
+    }
+    println!("poisonous from attempt {poisonous_from}: {deaths} deaths");
+    assert!(deaths >= 3, "the poison was at work");
+}
+
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // It has ended already, or is not needed any more.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_event_that_kills_at_its_first_attempt_becomes_a_dead_letter() {
+    survives(1);
+}
+
+#[test]
+fn an_event_that_kills_at_a_retry_becomes_a_dead_letter() {
+    survives(2);
+}
