@@ -64,7 +64,7 @@ pub struct Record {
 pub struct TooLarge;
 
 /// The parts of a record, as the ingress knows them.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Draft<'a> {
     /// The request: nothing is recorded that no validator has vouched for.
     pub request: &'a Verified,
