@@ -99,7 +99,7 @@ fn ready(line: &str, field: &str) -> Option<String> {
 
 impl Daemon {
     /// Starts a command that ends up serving, and waits until it says so.
-    pub fn spawn(command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
         Self::spawn_with(command, Stdio::null())
     }
 
