@@ -119,7 +119,7 @@ fn bodies_beyond_the_memory_for_all_are_refused() {
     let peak = memory(daemon.pid(), "VmHWM") - idle;
     assert!(peak < (32 + 64) << 10, "{peak} KiB at the most");
     eventually("all is given back", || (used()? == 0.0).then_some(()));
-    assert_eq!(events(&daemon, "open"), 4.0);
+    assert_eq!(events(&daemon, "open"), 4);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn when_all_places_are_taken_the_next_wait_and_the_idle_make_room() {
         stream.write_all(rest.as_bytes()).expect("sent");
         assert_eq!(answers(&crate::wire::rest(stream))[0].status, 202);
     }
-    assert_eq!(events(&daemon, "open"), 6.0);
+    assert_eq!(events(&daemon, "open"), 6);
 }
 
 #[test]
