@@ -32,6 +32,16 @@ pub struct StartError {
     pub what: String,
     /// Why it failed.
     pub why: String,
+    /// The address that could not be listened on, where it was that.
+    pub address: Option<Listen>,
+}
+
+impl StartError {
+    /// It failed while doing that.
+    #[must_use]
+    pub fn new(what: impl Into<String>, why: &dyn fmt::Display) -> Self {
+        Self { what: what.into(), why: why.to_string(), address: None }
+    }
 }
 
 impl fmt::Display for StartError {
@@ -44,7 +54,7 @@ impl std::error::Error for StartError {}
 
 fn failed(what: impl Into<String>) -> impl FnOnce(&dyn fmt::Display) -> StartError {
     let what = what.into();
-    move |why| StartError { what, why: why.to_string() }
+    move |why| StartError::new(what, why)
 }
 
 /// A daemon at work.
@@ -197,7 +207,10 @@ async fn bind_all(plan: &Plan) -> Result<(Vec<Listener>, Vec<Listener>), StartEr
 }
 
 async fn bind(listen: &Listen) -> Result<Listener, StartError> {
-    Listener::bind(listen).await.map_err(|why| failed(format!("listen on `{listen}`"))(&why))
+    Listener::bind(listen).await.map_err(|why| StartError {
+        address: Some(listen.clone()),
+        ..StartError::new(format!("listen on `{listen}`"), &why)
+    })
 }
 
 /// Makes sure that no other process has the journal open.

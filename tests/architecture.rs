@@ -30,9 +30,9 @@ const NEVER: &[(&str, &[&str], &str)] = &[
 /// Exceptions from [`NEVER`]: names of settings, behind which is no journal.
 const EXCEPT: &[(&str, &str)] = &[("command", "journal::Sync")];
 
-/// Words that only some places may use: the word, the places, and why.
+/// Words that only some places may use: the word, the beginnings of the paths of these, and why.
 const ONLY: &[(&str, &[&str], &str)] = &[
-    ("rusqlite", &["src/journal/state/store/"], "another store is a change of one file"),
+    ("rusqlite", &["src/journal/state/store"], "another store is a change of one module"),
     (
         "sync_data(",
         &["src/journal/disk.rs", "src/sink/file/"],
@@ -186,7 +186,8 @@ fn some_words_stand_in_few_places() {
     let mut wrong = Vec::new();
     for (word, places, why) in ONLY {
         for place in *places {
-            assert!(root().join(place).exists(), "a rule names `{place}`, which is not there");
+            let there = sources().keys().any(|path| path.starts_with(place));
+            assert!(there, "a rule names `{place}`, which is not there");
         }
         let mut found = false;
         for path in sources().iter().filter(|(_, code)| mentions(code, word)).map(|(path, _)| path) {

@@ -35,6 +35,21 @@ struct Specimen {
     events: BTreeMap<u64, Kept>,
 }
 
+/// In memory where there is such a thing: nothing here depends on what a sync does, and there are thousands.
+fn directory() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
+}
+
+fn has_suffix(name: &str, suffix: &str) -> bool {
+    name.ends_with(suffix)
+}
+
+impl Specimen {
+    fn segments(&self) -> Vec<String> {
+        self.files.keys().filter(|name| has_suffix(name, ".log") && !name.starts_with("spare-")).cloned().collect()
+    }
+}
+
 fn open(path: &Path, settings: &Settings) -> Stepped {
     let disk = RealDisk::open(path).expect("the directory opens");
     Stepped::open(Arc::new(disk), settings, opening(BEGIN), SEGMENT).expect("a damaged journal opens")
@@ -42,7 +57,7 @@ fn open(path: &Path, settings: &Settings) -> Stepped {
 
 /// Writes a journal of several segments and one spare.
 fn specimen() -> Specimen {
-    let dir = TempDir::new().expect("a directory");
+    let dir = directory();
     let settings = Settings { retain_age: Duration::from_secs(3), ..settings() };
     let mut stepped = open(dir.path(), &settings);
     let mut dice = Dice(7);
@@ -88,7 +103,7 @@ fn specimen() -> Specimen {
         files.insert(name, fs::read(entry.path()).expect("read"));
     }
     let specimen = Specimen { files, events };
-    let count = |suffix: &str| specimen.files.keys().filter(|name| name.ends_with(suffix)).count();
+    let count = |suffix: &str| specimen.files.keys().filter(|name| has_suffix(name, suffix)).count();
     assert!(count(".log") > 6 && count(".idx") > count(".log"), "{:?}", specimen.files.keys());
     assert!(specimen.events.len() > 120 && !specimen.events.contains_key(&1));
     specimen
@@ -163,11 +178,13 @@ fn read(stepped: &Stepped, from: u64) -> BTreeMap<u64, forebay::event::Event> {
 
 /// Damages a copy of the journal and reads it. Answers how many events are lost.
 fn examine(specimen: &Specimen, damages: &[Damage], dice: &mut Dice) -> u64 {
-    let dir = TempDir::new().expect("a directory");
+    let dir = directory();
     for (name, bytes) in &specimen.files {
         fs::write(dir.path().join(name), bytes).expect("written");
     }
-    damages.iter().for_each(|damage| damage.apply(dir.path()));
+    for damage in damages {
+        damage.apply(dir.path());
+    }
     let is_hit = |kept: &Kept| damages.iter().any(|damage| damage.hits(kept));
     let sound: BTreeSet<u64> = specimen.events.iter().filter(|(_, kept)| !is_hit(kept)).map(|(seq, _)| *seq).collect();
     let lost = (specimen.events.len() - sound.len()) as u64;
@@ -201,11 +218,11 @@ fn examine(specimen: &Specimen, damages: &[Damage], dice: &mut Dice) -> u64 {
     assert!(stepped.write());
     drop(stepped);
     let stepped = open(dir.path(), &settings);
-    let mut events = read(&stepped, 0);
-    let (last, event) = events.pop_last().expect("the new one");
+    let mut after = read(&stepped, 0);
+    let (seq, event) = after.pop_last().expect("the new one");
     assert!(event.id == appended.id && new.is(&event));
-    assert!(Some(&last) > specimen.events.keys().next_back(), "no number is given out twice");
-    assert!(events.keys().eq(&sound), "the same is read after another start");
+    assert!(Some(&seq) > specimen.events.keys().next_back(), "no number is given out twice");
+    assert!(after.keys().eq(&sound), "the same is read after another start");
     lost
 }
 
@@ -230,14 +247,72 @@ fn only_what_was_hit_is_missing() {
     assert!(nothing > 20 && one > 20 && several > 10, "{nothing} lost nothing, {one} one event, {several} several");
 }
 
+/// Where a record says what it is: a wrong length must not lead a reader past what is whole.
+#[test]
+fn the_first_bytes_of_a_record() {
+    let specimen = specimen();
+    let events: Vec<&Kept> = specimen.events.values().collect();
+    for seed in 0..60 {
+        let mut dice = Dice(3000 + seed);
+        let hit = events[dice.index(events.len())];
+        let at = usize::try_from(hit.from + seed % 16).expect("small");
+        let damage = Damage::Flip(format!("{:020}.log", hit.base), at, 1 << dice.below(8));
+        assert_eq!(examine_named(&specimen, &[damage], &mut dice), 1);
+    }
+}
+
+/// A reader at the tail meets damage there, and what comes later is behind it in the same file.
+#[test]
+fn damage_at_the_tail_hides_nothing_behind_it() {
+    for place_in_record in [0, 8, 40, 200] {
+        let dir = directory();
+        let mut stepped = open(dir.path(), &settings());
+        let write = |stepped: &mut Stepped, n: u64| {
+            stepped.journal.append(Offered::new(n, 200, BEGIN).record(), None).expect("accepted");
+            assert!(stepped.write());
+        };
+        (1..=5).for_each(|n| write(&mut stepped, n));
+        let mut old = stepped.journal.reader(Position { seq: Seq(1), place: None });
+        let mut place = None;
+        while let Some(recorded) = old.next(&mut |_, _| true).expect("readable") {
+            place = recorded.position.place;
+        }
+        let (base, from) = place.expect("five events");
+        let path = dir.path().join(format!("{:020}.log", base.0));
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[usize::try_from(from).expect("small") + place_in_record] ^= 1;
+        fs::write(&path, bytes).expect("written");
+
+        let mut readers = [1, 3, 5].map(|seq| (seq, stepped.journal.reader(Position { seq: Seq(seq), place: None })));
+        let all = |from: u64, reader: &mut forebay::journal::Reader| {
+            let mut seen = Vec::new();
+            while let Some(recorded) = reader.next(&mut |_, _| true).expect("readable") {
+                seen.push(recorded.event.seq.0);
+            }
+            assert!(seen.iter().all(|seq| *seq >= from));
+            seen
+        };
+        for (from, reader) in &mut readers {
+            assert!(all(*from, reader).into_iter().eq(*from..5), "from {from}, byte {place_in_record}");
+        }
+        assert_eq!(stepped.journal.stats().damaged(), 1);
+        for n in 6..=9 {
+            write(&mut stepped, n);
+            for (from, reader) in &mut readers {
+                assert_eq!(all(*from, reader), [n], "from {from}, byte {place_in_record}");
+            }
+        }
+        assert_eq!(stepped.journal.stats().damaged(), 1, "counted once");
+    }
+}
+
 /// As after a power cut, when no index had been written: then a later record is the only witness.
 #[test]
 fn without_indexes_damage_is_told_from_a_torn_end() {
     let specimen = specimen();
-    let last = specimen.files.keys().rfind(|name| name.ends_with(".log") && !name.starts_with("spare-"));
-    let last = last.expect("a segment").clone();
+    let last = specimen.segments().pop().expect("a segment");
     // What the retired ones leave is all that knows of their deliveries; it concerns no event that is still there.
-    let indexes = || specimen.files.keys().filter(|name| name.ends_with(".idx")).cloned().map(Damage::Gone);
+    let indexes = || specimen.files.keys().filter(|name| has_suffix(name, ".idx")).cloned().map(Damage::Gone);
     let mut in_last = 0;
     for seed in 0..60 {
         let mut dice = Dice(1000 + seed);
@@ -258,12 +333,11 @@ fn without_indexes_damage_is_told_from_a_torn_end() {
 #[test]
 fn a_segment_that_was_taken_away_costs_its_own_events_only() {
     let specimen = specimen();
-    let logs = specimen.files.keys().filter(|name| name.ends_with(".log") && !name.starts_with("spare-"));
     let mut dice = Dice(5);
     let mut lost = 0;
     // The first one looks as if it had been retired.
-    for name in logs.skip(1) {
-        lost += examine_named(&specimen, &[Damage::Gone(name.clone())], &mut dice);
+    for name in specimen.segments().into_iter().skip(1) {
+        lost += examine_named(&specimen, &[Damage::Gone(name)], &mut dice);
     }
     assert!(lost > 80, "{lost}");
 }
@@ -271,7 +345,7 @@ fn a_segment_that_was_taken_away_costs_its_own_events_only() {
 #[test]
 fn other_files_are_left_alone() {
     let specimen = specimen();
-    let dir = TempDir::new().expect("a directory");
+    let dir = directory();
     for (name, bytes) in &specimen.files {
         fs::write(dir.path().join(name), bytes).expect("written");
     }

@@ -5,13 +5,14 @@ mod simulated_disk;
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use forebay::event::{EventId, Seq};
-use forebay::journal::disk::{Disk, RealDisk};
+use forebay::journal::disk::{Disk, DiskFile, RealDisk};
 use forebay::journal::{Journal, Lane, NotRecorded, Position, Refused, Settings, Stepped, Watch};
 use tempfile::TempDir;
 
@@ -32,7 +33,7 @@ fn one_thread() -> tokio::runtime::Runtime {
 fn lane(journal: &Journal) -> Arc<Lane> {
     let lane = journal.commit().lane();
     let (driven, journal) = (Arc::clone(&lane), journal.clone());
-    tokio::spawn(async move { driven.drive(journal.commit()).await });
+    tokio::spawn(async move { driven.drive(&journal).await });
     lane
 }
 
@@ -85,7 +86,7 @@ fn count(journal: &Journal) -> u64 {
 #[test]
 fn every_ticket_is_answered() {
     let dir = TempDir::new().expect("a directory");
-    let settings = Settings { retain_size: 4 << 20, ..settings() };
+    let settings = Settings { retain_size: 64 << 20, ..settings() };
     let journal = start(Arc::new(RealDisk::open(dir.path()).expect("opened")), &settings);
     std::thread::scope(|scope| {
         for thread in 0..3 {
@@ -196,7 +197,7 @@ fn a_resting_reader_sees_all_it_wants_and_is_left_alone_otherwise() {
 fn those_who_wait_are_told_when_there_is_no_space() {
     let disk = SimulatedDisk::new();
     disk.set_capacity(Some(3 << 20));
-    let settings = Settings { retain_size: 4 << 20, ..settings() };
+    let settings = Settings { retain_size: 64 << 20, ..settings() };
     let journal = start(disk.mount(), &settings);
     let turned_away = Arc::new(AtomicU64::new(0));
     let tasks = 200;
@@ -284,4 +285,88 @@ fn readers_and_the_recycling_of_what_they_read() {
     assert!(reads.load(Ordering::SeqCst) > 1000, "{reads:?}");
     assert!(stepped.journal.earliest() > Seq(3000), "most was retired");
     assert_eq!(stepped.journal.stats().damaged(), 0, "what was retired is not damaged");
+}
+
+/// Runs something before the next segment is opened.
+struct Interrupted {
+    inner: Arc<dyn Disk>,
+    before_open: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Disk for Interrupted {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let is_segment = std::path::Path::new(name).extension().is_some_and(|suffix| suffix == "log");
+        let interruption = if is_segment { self.before_open.lock().expect("whole").take() } else { None };
+        if let Some(interruption) = interruption {
+            interruption();
+        }
+        self.inner.open(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.create(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.inner.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.inner.sync_dir()
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        self.inner.free()
+    }
+}
+
+#[test]
+fn a_segment_that_is_retired_while_a_reader_looks_for_it() {
+    const SEGMENT: u64 = 8192;
+    let settings = Settings { retain_size: 3 * SEGMENT, ..settings() };
+    let disk = Arc::new(Interrupted { inner: SimulatedDisk::new().mount(), before_open: Mutex::default() });
+    let shared: Arc<dyn Disk> = Arc::clone(&disk) as _;
+    let mut stepped = Stepped::open(shared, &settings, opening(BEGIN), SEGMENT).expect("opened");
+    for n in 0..100 {
+        stepped.journal.append(Offered::new(n, 500, BEGIN).record(), None).expect("accepted");
+        assert!(stepped.write());
+    }
+    let journal = stepped.journal.clone();
+    let mut reader = journal.reader(Position { seq: Seq(3), place: None });
+    *disk.before_open.lock().expect("whole") = Some(Box::new(move || stepped.sweep(&(), BEGIN)));
+    let first = reader.next(&mut |_, _| true).expect("readable").expect("events");
+    assert!(journal.earliest() > Seq(50), "the sweep came in between");
+    assert_eq!(first.event.seq, journal.earliest());
+    assert_eq!(journal.stats().damaged(), 0, "what was retired is not damaged");
+}
+
+/// With nobody else about, a ring that is missed is not made good by the next.
+#[test]
+fn one_who_waits_alone_is_not_forgotten() {
+    let journal = start(SimulatedDisk::new().mount(), &settings());
+    one_thread().block_on(async {
+        let lane = lane(&journal);
+        let (mut dice, mut aim) = (Dice(1), 100);
+        for n in 0..5000 {
+            let appended = journal.append(Offered::new(n, 10, BEGIN).record(), None).expect("accepted");
+            // Aimed at the moment at which the writer is done, so that it often falls between looking and waiting.
+            for _ in 0..aim + dice.below(20) {
+                std::hint::spin_loop();
+            }
+            let done = journal.commit().outcome(appended.ticket).is_some();
+            aim = if done { aim.saturating_sub(7) } else { aim + 7 };
+            let waiting = lane.recorded(journal.commit(), appended.ticket);
+            let recorded = tokio::time::timeout(LONG, waiting).await;
+            assert_eq!(recorded.unwrap_or_else(|_| panic!("{n} was forgotten")), Ok(()));
+        }
+    });
+    journal.close();
 }

@@ -221,5 +221,6 @@ fn line_format(format: LineFormat) -> &'static str {
         LineFormat::Envelope => "envelope",
         LineFormat::CloudEvents => "cloudevents",
         LineFormat::Raw => "raw",
+        LineFormat::Readable { .. } => "readable",
     }
 }

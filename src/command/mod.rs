@@ -1,15 +1,23 @@
 //! One file a command, and the exit codes.
 
 pub mod check;
+pub mod completions;
+pub mod dev;
 mod process;
+mod sample;
+pub mod send;
 pub mod serve;
 
 use std::io::{IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::plan::{self, EXIT_CONFIG, Loaded};
+
+/// The exit code for a wrong command line, which is the parser's too.
+const EXIT_USAGE: u8 = 2;
 
 /// Does what the command line says.
 #[must_use]
@@ -20,6 +28,12 @@ pub fn run(cli: &Cli) -> ExitCode {
             say(&check::text(&loaded, std::io::stdout().is_terminal()));
             ExitCode::SUCCESS
         }),
+        Command::Dev(dev) => dev::run(dev),
+        Command::Send(send) => with_plan(&cli.config, |loaded| send::run(send, &loaded.plan)),
+        Command::Completions { shell } => {
+            say(&completions::text(*shell));
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -45,4 +59,20 @@ fn say(text: &str) {
 fn fail(why: &dyn std::fmt::Display) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {why}");
     ExitCode::FAILURE
+}
+
+/// Says on standard error what is wrong with the command line.
+fn misused(why: &dyn std::fmt::Display) -> ExitCode {
+    fail(why);
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Where a listener is reached from this machine: one that listens everywhere, on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::logging;
-use crate::plan::Loaded;
+use crate::plan::{Loaded, Plan};
 
 /// How often it is looked whether the journal still works.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,11 +20,36 @@ pub fn run(loaded: Loaded) -> ExitCode {
     for warning in loaded.warnings.lines() {
         tracing::warn!("{warning}");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_name("deliver").enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return super::fail(&error),
+    let ready = |app: &App| {
+        let (ingress, admin) = (app.ingress_addresses.join(", "), app.admin_addresses.join(", "));
+        tracing::info!(ingress, admin, version = env!("CARGO_PKG_VERSION"), "ready");
     };
-    let code = runtime.block_on(serve(loaded));
+    until_stopped(loaded.plan, OnHangup::Reopen, ready).unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// What SIGHUP does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnHangup {
+    /// Files are opened anew: what is said to a daemon.
+    Reopen,
+    /// The end: the terminal is gone.
+    Stop,
+}
+
+/// Runs a plan from its start to its orderly end on a signal. `ready` is called once it serves.
+///
+/// # Errors
+/// When it cannot start.
+pub(super) fn until_stopped(plan: Plan, on_hangup: OnHangup, ready: impl FnOnce(&App)) -> Result<ExitCode, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("deliver")
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::new("start the runtime", &error))?;
+    let code = runtime.block_on(serve(plan, on_hangup, ready));
     // What is still running, such as a name look-up of an abandoned attempt, is not waited for.
     runtime.shutdown_background();
     code
@@ -36,7 +61,7 @@ struct Signals {
     hangup: Signal,
 }
 
-async fn serve(loaded: Loaded) -> ExitCode {
+async fn serve(plan: Plan, on_hangup: OnHangup, ready: impl FnOnce(&App)) -> Result<ExitCode, StartError> {
     // Before anything else, so that a signal during the start is not lost.
     let signals = || -> std::io::Result<Signals> {
         Ok(Signals {
@@ -45,29 +70,19 @@ async fn serve(loaded: Loaded) -> ExitCode {
             hangup: signal(SignalKind::hangup())?,
         })
     };
-    let mut signals = match signals() {
-        Ok(signals) => signals,
-        Err(error) => return super::fail(&error),
-    };
-    let app = match App::start(loaded.plan).await {
-        Ok(app) => app,
-        Err(error) => {
-            tracing::error!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let (ingress, admin) = (app.ingress_addresses.join(", "), app.admin_addresses.join(", "));
-    tracing::info!(ingress, admin, version = env!("CARGO_PKG_VERSION"), "ready");
+    let mut signals = signals().map_err(|error| StartError::new("listen for signals", &error))?;
+    let app = App::start(plan).await?;
+    ready(&app);
     notify(&[sd_notify::NotifyState::Ready]);
-    let code = watch(&app, &mut signals).await;
+    let code = watch(&app, &mut signals, on_hangup).await;
     notify(&[sd_notify::NotifyState::Stopping]);
     app.stop().await;
     tracing::info!("stopped");
-    code
+    Ok(code)
 }
 
 /// Waits for the end, keeps systemd's watchdog quiet, and does what signals ask for.
-async fn watch(app: &App, signals: &mut Signals) -> ExitCode {
+async fn watch(app: &App, signals: &mut Signals, on_hangup: OnHangup) -> ExitCode {
     let watchdog = sd_notify::watchdog_enabled();
     let mut look = tokio::time::interval(watchdog.map_or(LOOK, |limit| LOOK.min(limit / 3)));
     loop {
@@ -80,10 +95,16 @@ async fn watch(app: &App, signals: &mut Signals) -> ExitCode {
                 tracing::info!("stopping on SIGINT");
                 return ExitCode::SUCCESS;
             }
-            _ = signals.hangup.recv() => {
-                tracing::info!("opening files anew on SIGHUP");
-                app.reopen();
-            }
+            _ = signals.hangup.recv() => match on_hangup {
+                OnHangup::Reopen => {
+                    tracing::info!("opening files anew on SIGHUP");
+                    app.reopen();
+                }
+                OnHangup::Stop => {
+                    tracing::info!("stopping on SIGHUP");
+                    return ExitCode::SUCCESS;
+                }
+            },
             _ = look.tick() => {
                 if app.is_broken() {
                     return ExitCode::FAILURE;

@@ -230,17 +230,16 @@ impl Ingest {
             _ => [0; 16],
         };
         let draft = Draft {
-            time: incoming.time,
+            request: verified,
             topic: topic.name.as_str(),
             kind: kind.as_deref(),
             delivery_id: delivery_id.as_deref(),
-            body: incoming.body.clone(),
             key,
         };
         let record = Record::new(draft, |out| keep_headers(out, &incoming.headers, topic))
             .map_err(|crate::journal::TooLarge| Refusal::TooLarge)?;
         let dedupe = topic.dedupe.filter(|_| delivery_id.is_some());
-        let appended = self.journal.append(record, dedupe).map_err(|refused| match refused {
+        let appended = self.journal.queue(record, dedupe).map_err(|refused| match refused {
             Refused::NoSpace | Refused::QueueFull | Refused::Closed => Refusal::NoRoom,
         })?;
         lane.recorded(self.journal.commit(), appended.ticket).await.map_err(|_| Refusal::NoRoom)?;
@@ -271,7 +270,7 @@ impl Service for Ingest {
     fn local(&self) -> ThreadLane {
         let lane = self.journal.commit().lane();
         let (driven, journal) = (Arc::clone(&lane), self.journal.clone());
-        tokio::spawn(async move { driven.drive(journal.commit()).await });
+        tokio::spawn(async move { driven.drive(&journal).await });
         ThreadLane(lane)
     }
 

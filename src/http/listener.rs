@@ -1,11 +1,12 @@
 //! Sockets: bound by us, or handed over by systemd.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use tokio::net::{UnixStream, lookup_host};
 
 use super::Listen;
 
@@ -43,6 +44,7 @@ impl Listener {
                 let listener = UnixListener::bind(path)?;
                 // A reverse proxy runs as somebody else; who may reach the socket is decided by its directory.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+                listener.set_nonblocking(true)?;
                 Ok(Self::Unix(listener, Some(path.clone())))
             }
         }
@@ -60,10 +62,10 @@ impl Listener {
             let name = names.split(':').nth(index).unwrap_or_default().to_owned();
             let listener = if let Ok(Some(tcp)) = fds.take_tcp_listener(index) {
                 tcp.set_nonblocking(true)?;
-                Self::Tcp(TcpListener::from_std(tcp)?)
+                Self::Tcp(tcp)
             } else if let Ok(Some(unix)) = fds.take_unix_listener(index) {
                 unix.set_nonblocking(true)?;
-                Self::Unix(UnixListener::from_std(unix)?, None)
+                Self::Unix(unix, None)
             } else {
                 return Err(io::Error::other(format!("socket {index} from systemd is no stream socket to listen on")));
             };
@@ -85,6 +87,23 @@ impl Listener {
         }
     }
 
+    /// What accepts, within the runtime of the caller.
+    pub(super) fn acceptor(&self) -> io::Result<Acceptor> {
+        Ok(match self {
+            Self::Tcp(tcp) => Acceptor::Tcp(tokio::net::TcpListener::from_std(tcp.try_clone()?)?),
+            Self::Unix(unix, _) => Acceptor::Unix(tokio::net::UnixListener::from_std(unix.try_clone()?)?),
+        })
+    }
+}
+
+/// A listener at work.
+#[derive(Debug)]
+pub(super) enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+impl Acceptor {
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(tcp) => {
@@ -93,7 +112,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream.into_std()?, peer.ip()))
             }
-            Self::Unix(unix, _) => Ok(Accepted::Unix(unix.accept().await?.0.into_std()?)),
+            Self::Unix(unix) => Ok(Accepted::Unix(unix.accept().await?.0.into_std()?)),
         }
     }
 }
@@ -114,7 +133,7 @@ fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// Removes a socket file nobody listens on. Anything else at that path is left alone, and binding fails.

@@ -1,7 +1,7 @@
 //! Listening, and what surrounds a request: a limit on connections, time limits, and an orderly end.
 //!
 //! One thread accepts; as many serve as there are processors, each with a runtime of its own, so that a request never
-//! changes threads. hyper speaks HTTP/1.1 only here: senders of webhooks do, and nothing has to be detected.
+//! changes threads, and nothing that deliveries do keeps a client waiting. hyper speaks HTTP/1.1 only here: senders of webhooks do, and nothing has to be detected.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::listener::{Accepted, Listener};
+use super::listener::{Accepted, Acceptor, Listener};
 use super::pace::{Pace, Paces};
 use super::quiet::Quiet;
 use super::reply::Answer;
@@ -75,8 +76,8 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Server {
     stop: watch::Sender<Stop>,
+    /// The one that accepts, then those that serve.
     threads: Vec<JoinHandle<()>>,
-    acceptors: Vec<tokio::task::JoinHandle<()>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +90,10 @@ enum Stop {
 }
 
 impl Server {
-    /// Serves what the listeners accept. Must be called within a runtime, on which the accepting is done.
+    /// Serves what the listeners accept.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// When a thread or its runtime cannot be started.
     pub fn start<S: Service>(
         name: &str,
         listeners: Vec<Listener>,
@@ -115,28 +116,32 @@ impl Server {
             threads.push(thread);
             lines.push(line);
         }
-        let turn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let acceptors = listeners
-            .into_iter()
-            .map(|listener| {
-                let (lines, permits) = (lines.clone(), Arc::clone(&permits));
-                let (stopped, turn) = (stopped.clone(), Arc::clone(&turn));
-                tokio::spawn(async move {
-                    let next = move || turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    accept(listener, &lines, permits, stopped, next).await;
-                })
-            })
-            .collect();
-        Ok(Self { stop, threads, acceptors })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let acceptors = {
+            let _inside = runtime.enter();
+            listeners.iter().map(Listener::acceptor).collect::<io::Result<Vec<_>>>()?
+        };
+        let thread = std::thread::Builder::new().name(format!("{name}-accept")).spawn(move || {
+            let turn = Arc::new(AtomicUsize::new(0));
+            let lines: Arc<[Line]> = lines.into();
+            runtime.block_on(async {
+                let mut accepting = tokio::task::JoinSet::new();
+                for acceptor in acceptors {
+                    let (lines, permits) = (Arc::clone(&lines), Arc::clone(&permits));
+                    accepting.spawn(accept(acceptor, lines, permits, stopped.clone(), Arc::clone(&turn)));
+                }
+                while accepting.join_next().await.is_some() {}
+            });
+            // Only now is nothing accepted any more; a unix socket is removed.
+            drop(listeners);
+        })?;
+        threads.insert(0, thread);
+        Ok(Self { stop, threads })
     }
 
     /// Stops: accepts nothing more, finishes open requests, and drops what is left when `patience` ends.
     pub async fn stop(mut self, patience: Duration) {
         self.stop.send_replace(Stop::Drain);
-        for acceptor in self.acceptors.drain(..) {
-            // It ends by itself, or was cancelled with the runtime.
-            let _ = acceptor.await;
-        }
         let deadline = tokio::time::Instant::now() + patience;
         let threads = std::mem::take(&mut self.threads);
         let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
@@ -152,17 +157,17 @@ impl Server {
 type Line = mpsc::UnboundedSender<(Accepted, OwnedSemaphorePermit)>;
 
 async fn accept(
-    listener: Listener,
-    lines: &[Line],
+    acceptor: Acceptor,
+    lines: Arc<[Line]>,
     permits: Arc<Semaphore>,
     mut stopped: watch::Receiver<Stop>,
-    next: impl Fn() -> usize,
+    turn: Arc<AtomicUsize>,
 ) {
     let quiet = Quiet::default();
     loop {
         let one = async {
             let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
-            (listener.accept().await, permit)
+            (acceptor.accept().await, permit)
         };
         let (accepted, permit) = tokio::select! {
             biased;
@@ -171,7 +176,10 @@ async fn accept(
         };
         match accepted {
             // The thread on the other side ends after this one.
-            Ok(accepted) => drop(lines[next() % lines.len()].send((accepted, permit))),
+            Ok(accepted) => {
+                let turn = turn.fetch_add(1, Ordering::Relaxed);
+                drop(lines[turn % lines.len()].send((accepted, permit)));
+            }
             // The connection broke before it was ours: the next one is not concerned.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

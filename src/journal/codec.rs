@@ -17,6 +17,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::event::{Event, EventId, Headers, Millis, Seq, Text};
+use crate::validate::Verified;
 
 const RECORD_MAGIC: u32 = 0x5942_4631;
 const SEGMENT_MAGIC: &[u8; 8] = b"FOREBAY1";
@@ -27,8 +28,13 @@ const VERSION: u32 = 1;
 /// The fixed part of a record, in bytes.
 pub(super) const FIXED: usize = 104;
 
+const ONE_HEAD: usize = 64;
+
+/// A segment's head stands twice.
+pub(super) const BOTH_HEADS: usize = 2 * ONE_HEAD;
+
 /// The length of a segment's head, in bytes. The first record stands behind it.
-pub(super) const SEGMENT_HEAD: u64 = 128;
+pub(super) const SEGMENT_HEAD: u64 = BOTH_HEADS as u64;
 
 const HAS_KIND: u8 = 1;
 const HAS_DELIVERY_ID: u8 = 2;
@@ -60,16 +66,14 @@ pub struct TooLarge;
 /// The parts of a record, as the ingress knows them.
 #[derive(Debug)]
 pub struct Draft<'a> {
-    /// When it was received.
-    pub time: Millis,
+    /// The request: nothing is recorded that no validator has vouched for.
+    pub request: &'a Verified,
     /// The topic's name.
     pub topic: &'a str,
     /// The event's type.
     pub kind: Option<&'a str>,
     /// The provider's delivery id.
     pub delivery_id: Option<&'a str>,
-    /// The body.
-    pub body: Bytes,
     /// See [`DedupeKey`].
     pub key: DedupeKey,
 }
@@ -81,6 +85,7 @@ impl Record {
     /// # Errors
     /// When topic, type, delivery id or the whole are larger than their length fields can say.
     pub fn new(draft: Draft<'_>, headers: impl FnOnce(&mut Vec<u8>)) -> Result<Self, TooLarge> {
+        let (time, body) = (draft.request.incoming().time, draft.request.incoming().body.clone());
         let id = EventId(Uuid::now_v7());
         let kind = draft.kind.unwrap_or_default();
         let delivery_id = draft.delivery_id.unwrap_or_default();
@@ -93,7 +98,7 @@ impl Record {
         headers(&mut head);
         let headers_len = head.len() - headers_at;
         let head_len = head.len();
-        let length = u32::try_from(head_len + draft.body.len()).map_err(|_| TooLarge)?;
+        let length = u32::try_from(head_len + body.len()).map_err(|_| TooLarge)?;
         let mut flags = 0;
         if draft.kind.is_some() {
             flags |= HAS_KIND;
@@ -103,8 +108,8 @@ impl Record {
         }
         put(&mut head, 0, RECORD_MAGIC.to_le_bytes());
         put(&mut head, 4, length.to_le_bytes());
-        put(&mut head, 12, crc32c::crc32c(&draft.body).to_le_bytes());
-        put(&mut head, 24, draft.time.0.to_le_bytes());
+        put(&mut head, 12, crc32c::crc32c(&body).to_le_bytes());
+        put(&mut head, 24, time.0.to_le_bytes());
         put(&mut head, 40, *id.0.as_bytes());
         put(&mut head, 56, u32::try_from(head_len).map_err(|_| TooLarge)?.to_le_bytes());
         put(&mut head, 60, [flags]);
@@ -113,7 +118,7 @@ impl Record {
         put(&mut head, 64, u16::try_from(delivery_id.len()).map_err(|_| TooLarge)?.to_le_bytes());
         put(&mut head, 68, u32::try_from(headers_len).map_err(|_| TooLarge)?.to_le_bytes());
         put(&mut head, 88, draft.key);
-        Ok(Self { head, body: draft.body, id, time: draft.time, key: draft.key })
+        Ok(Self { head, body, id, time, key: draft.key })
     }
 
     /// The event's id.
@@ -159,6 +164,7 @@ fn get<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// A record's head that passed its checksum.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the record has a length too")]
 pub(super) struct Head {
     pub seq: Seq,
     pub time: Millis,
@@ -280,11 +286,9 @@ pub(super) fn salt(journal: Uuid, base: Seq) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(journal.as_bytes()), &base.0.to_le_bytes())
 }
 
-const ONE_HEAD: usize = SEGMENT_HEAD as usize / 2;
-
 impl SegmentHead {
-    pub(super) fn encode(&self) -> [u8; SEGMENT_HEAD as usize] {
-        let mut bytes = [0; SEGMENT_HEAD as usize];
+    pub(super) fn encode(&self) -> [u8; BOTH_HEADS] {
+        let mut bytes = [0; BOTH_HEADS];
         put(&mut bytes, 0, *SEGMENT_MAGIC);
         put(&mut bytes, 8, VERSION.to_le_bytes());
         put(&mut bytes, 16, *self.journal.as_bytes());
@@ -327,10 +331,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Incoming;
+    use crate::validate::{Options, Validator, Verdict};
 
     fn record(topic: &str, kind: Option<&str>, delivery_id: Option<&str>, body: &[u8]) -> Record {
         let body = Bytes::copy_from_slice(body);
-        let draft = Draft { time: Millis(1_795_420_800_123), topic, kind, delivery_id, body, key: [7; 16] };
+        let incoming = Incoming {
+            method: http::Method::POST,
+            target: String::new(),
+            headers: http::HeaderMap::new(),
+            body,
+            time: Millis(1_795_420_800_123),
+            client: None,
+        };
+        let open = Validator::build("none", Options::default(), Vec::new()).expect("it needs nothing");
+        let Verdict::Genuine(request) = open.check(incoming, Millis(0)) else { panic!("it takes everything") };
+        let draft = Draft { request: &request, topic, kind, delivery_id, key: [7; 16] };
         Record::new(draft, |out| Headers::push_wire(out, "x-a", b"1")).expect("small enough")
     }
 

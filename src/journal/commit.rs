@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::Journal;
 use crate::event::Seq;
 
 /// Locks, whatever a panicking thread left behind: the values under these locks are whole at every moment.
@@ -159,6 +160,8 @@ pub struct Lane {
 struct Waiters {
     queue: VecDeque<(Ticket, Waker)>,
     driver: Option<Waker>,
+    /// Something was queued, and the writer has not been told.
+    queued: bool,
 }
 
 impl Lane {
@@ -187,14 +190,21 @@ impl Lane {
                 return Poll::Ready(outcome);
             }
             inner.queue.push_back((ticket, context.waker().clone()));
+            // The driver tells the writer when its turn comes, behind all tasks of this thread that are ready now: they
+            // make it into the same batch.
+            let driver = if std::mem::replace(&mut inner.queued, true) { None } else { inner.driver.clone() };
+            drop(inner);
+            if let Some(driver) = driver {
+                driver.wake();
+            }
             Poll::Pending
         })
         .await
     }
 
-    /// Passes the writer's ringing on to the waiters of this lane. Never ends.
-    pub fn drive<'a>(&'a self, commit: &'a Commit) -> Drive<'a> {
-        Drive { lane: self, commit }
+    /// Tells the writer of what was queued on this lane, and the waiters of what was recorded. Never ends.
+    pub fn drive<'a>(&'a self, journal: &'a Journal) -> Drive<'a> {
+        Drive { lane: self, journal }
     }
 }
 
@@ -202,7 +212,7 @@ impl Lane {
 #[derive(Debug)]
 pub struct Drive<'a> {
     lane: &'a Lane,
-    commit: &'a Commit,
+    journal: &'a Journal,
 }
 
 impl Future for Drive<'_> {
@@ -213,11 +223,16 @@ impl Future for Drive<'_> {
         inner.driver = Some(context.waker().clone());
         // Numbers are queued nearly in order; a waiter behind a larger number is woken with that one at the latest.
         while let Some((ticket, _)) = inner.queue.front()
-            && self.commit.outcome(*ticket).is_some()
+            && self.journal.commit().outcome(*ticket).is_some()
         {
             if let Some((_, waker)) = inner.queue.pop_front() {
                 waker.wake();
             }
+        }
+        let queued = std::mem::take(&mut inner.queued);
+        drop(inner);
+        if queued {
+            self.journal.ring_writer();
         }
         Poll::Pending
     }

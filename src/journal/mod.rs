@@ -27,6 +27,7 @@ mod recover;
 mod segment;
 pub mod state;
 mod stats;
+mod stepped;
 mod sweep;
 mod watch;
 mod writer;
@@ -46,6 +47,7 @@ pub use dedupe::key as dedupe_key;
 pub use reader::{Reader, Recorded};
 pub use recover::OpenError;
 pub use stats::Stats;
+pub use stepped::Stepped;
 pub use sweep::{Hold, Keeper};
 pub use watch::{Position, Wants, Watch};
 
@@ -53,6 +55,7 @@ use commit::lock;
 use dedupe::Dedupe;
 use disk::Disk;
 use segment::Segment;
+use sweep::Retain;
 use watch::Watches;
 use writer::Writer;
 
@@ -147,14 +150,6 @@ struct Shared {
     /// The smallest and the largest that an ordinary segment is made.
     segment_sizes: (u64, u64),
     stats: Stats,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Retain {
-    age: Duration,
-    size: u64,
-    /// Indexes outlive their segments by this.
-    dedupe: Duration,
 }
 
 impl Shared {
@@ -324,6 +319,16 @@ impl Journal {
     /// # Errors
     /// Why the event was not queued.
     pub fn append(&self, record: Record, dedupe: Option<Duration>) -> Result<Appended, Refused> {
+        let appended = self.queue(record, dedupe)?;
+        self.ring_writer();
+        Ok(appended)
+    }
+
+    /// As [`Journal::append`], but the writer is not told: [`Lane::recorded`] sees to that, together with others.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn queue(&self, record: Record, dedupe: Option<Duration>) -> Result<Appended, Refused> {
         if !self.shared.room.load(Ordering::Relaxed) {
             return Err(Refused::NoSpace);
         }
@@ -349,12 +354,15 @@ impl Journal {
             self.shared.stats.forgot_early();
         }
         queue.pending.push(record);
-        let wake = std::mem::take(&mut queue.writer_waits);
-        drop(queue);
+        Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
+    }
+
+    /// Tells the writer that something is queued, if it waits.
+    fn ring_writer(&self) {
+        let wake = std::mem::take(&mut lock(&self.shared.queue).writer_waits);
         if wake {
             self.shared.bell.notify_one();
         }
-        Ok(Appended { id, ticket: Ticket { seq, generation }, duplicate: false })
     }
 
     /// What an event is known by while delivery ids are remembered.
@@ -456,49 +464,6 @@ impl Journal {
         for thread in lock(&self.threads).drain(..) {
             // A thread that panicked has ended the process in a release build.
             let _ = thread.join();
-        }
-    }
-}
-
-/// A journal whose writer runs when it is told to, so that a simulation decides what happens when.
-pub struct Stepped {
-    /// The journal.
-    pub journal: Journal,
-    writer: Writer,
-}
-
-impl std::fmt::Debug for Stepped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stepped")
-    }
-}
-
-impl Stepped {
-    /// Opens a journal without threads, and with segments of `segment` bytes, so that few events fill one.
-    ///
-    /// # Errors
-    /// As [`Journal::open`].
-    pub fn open(disk: Arc<dyn Disk>, settings: &Settings, opening: Opening, segment: u64) -> Result<Self, OpenError> {
-        let (journal, writer) = Journal::assemble(disk, settings, opening, (segment, segment))?;
-        Ok(Self { journal, writer })
-    }
-
-    /// Writes what is queued as one batch. Answers whether the journal can go on.
-    pub fn write(&mut self) -> bool {
-        self.writer.step()
-    }
-
-    /// Looks at free space and retention, as the sweeper does.
-    pub fn sweep(&mut self, keeper: &dyn Keeper, now: Millis) {
-        sweep::look_at_space(&self.journal.shared);
-        sweep::retire(&self.journal.shared, keeper, now);
-    }
-
-    /// Writes what is queued and closes the journal, as [`Journal::close`] does.
-    pub fn close(mut self) {
-        lock(&self.journal.shared.queue).closed = true;
-        if self.writer.step() {
-            self.writer.close_segment();
         }
     }
 }

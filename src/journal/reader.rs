@@ -53,18 +53,19 @@ impl Reader {
     /// Goes on from another place.
     pub fn seek(&mut self, to: Position) {
         self.next = to.seq;
-        let here = self.current.as_ref().map(|(segment, _)| segment.base);
-        match to.place {
-            Some((base, offset)) if here == Some(base) => {
-                let (_, scanner) = self.current.as_mut().expect("it has a base");
+        let Some((base, offset)) = to.place else {
+            self.current = None;
+            return;
+        };
+        match &mut self.current {
+            Some((segment, scanner)) if segment.base == base => {
                 scanner.offset = offset;
                 scanner.refresh();
             }
-            Some((base, offset)) => {
+            _ => {
                 let segment = self.shared.segment_of(to.seq).filter(|segment| segment.base == base);
                 self.current = segment.and_then(|segment| self.scan(segment, offset).ok());
             }
-            None => self.current = None,
         }
     }
 

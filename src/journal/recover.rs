@@ -122,7 +122,7 @@ pub(super) fn recover(
 fn read_heads(disk: &dyn Disk, logs: &[u64]) -> Result<Vec<Option<SegmentHead>>, OpenError> {
     let mut heads = Vec::with_capacity(logs.len());
     for &base in logs {
-        let mut bytes = [0; SEGMENT_HEAD as usize];
+        let mut bytes = [0; codec::BOTH_HEADS];
         let read = disk.open(&log_name(Seq(base)))?.read_at(&mut bytes, 0)?;
         heads.push(match SegmentHead::decode(&bytes[..read]) {
             Ok(head) => Some(head),

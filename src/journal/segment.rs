@@ -84,16 +84,22 @@ pub(super) struct Scanner {
     chunk: Bytes,
     at: u64,
     chunk_size: usize,
+    /// How much is read next: little at the tail, where little is new, and more as long as there is more.
+    ahead: usize,
 }
+
+/// How much is read at first.
+const FIRST_CHUNK: usize = 16 * 1024;
 
 impl Scanner {
     pub(super) fn new(file: Arc<dyn DiskFile>, salt: u32, offset: u64, chunk_size: usize) -> Self {
-        Self { file, salt, offset, chunk: Bytes::new(), at: 0, chunk_size }
+        Self { file, salt, offset, chunk: Bytes::new(), at: 0, chunk_size, ahead: FIRST_CHUNK.min(chunk_size) }
     }
 
     /// Forgets what was read ahead: the file may have grown since.
     pub(super) fn refresh(&mut self) {
         self.chunk = Bytes::new();
+        self.ahead = FIRST_CHUNK.min(self.chunk_size);
     }
 
     /// `wanted` bytes from the current place, or what there is of them.

@@ -21,6 +21,15 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// The most segments kept to be used again.
 const MAX_SPARES: usize = 4;
 
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retain {
+    pub age: Duration,
+    pub size: u64,
+    /// Indexes outlive their segments by this.
+    pub dedupe: Duration,
+}
+
 /// A reader's claim on all events from some number on.
 #[derive(Debug)]
 pub struct Hold(AtomicU64);
@@ -100,8 +109,7 @@ pub(super) fn look_at_space(shared: &Shared) {
 
 /// Retires what can go, oldest first.
 pub(super) fn retire(shared: &Arc<Shared>, keeper: &dyn Keeper, now: Millis) {
-    loop {
-        let Some((segment, end)) = oldest_to_go(shared, now) else { break };
+    while let Some((segment, end)) = oldest_to_go(shared, now) {
         if let Err(error) = keep_owed(shared, keeper, &segment, end) {
             tracing::warn!(%error, segment = segment.base.0, "cannot retire a journal segment");
             break;

@@ -6,19 +6,20 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{LineFormat, cloudevents};
+use super::{LineFormat, cloudevents, readable};
 use crate::event::{Event, Headers};
 use crate::json;
 
 /// Adds the event and its line break to `out`.
 ///
-/// `Envelope` and `CloudEvents` never hold another line break. `Raw` is the exact body, so it holds those of the body.
+/// `Envelope` and `CloudEvents` never hold another line break. `Raw` is the exact body, so it holds those of the body; `Readable` is several lines.
 pub fn write(event: &Event, format: LineFormat, out: &mut Vec<u8>) {
     out.reserve(event.body.len() + 1024);
     match format {
         LineFormat::Envelope => envelope(event, out),
         LineFormat::CloudEvents => cloudevents::structured(event, out),
         LineFormat::Raw => out.extend_from_slice(&event.body),
+        LineFormat::Readable { color } => readable::write(event, color, out),
     }
     out.push(b'\n');
 }

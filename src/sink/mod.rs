@@ -7,6 +7,7 @@
 pub mod cloudevents;
 pub mod file;
 pub mod line;
+pub mod readable;
 pub mod stdout;
 mod thread;
 pub mod webhook;
@@ -90,6 +91,11 @@ pub enum LineFormat {
     CloudEvents,
     /// The body and a line break.
     Raw,
+    /// A few lines for whoever looks on, the body shortened. `forebay dev` alone.
+    Readable {
+        /// With the colours of a terminal.
+        color: bool,
+    },
 }
 
 /// A sink as it is configured.

@@ -205,7 +205,7 @@ impl History {
             }
             let mut disk = self.disk.mount();
             if let Some(lie) = self.course.lie {
-                disk = LyingDisk::new(disk, lie);
+                disk = LyingDisk::between(disk, lie);
             }
             let opening = Opening { dedupe: self.window, floor: Seq(0), now: self.now };
             let opened = Stepped::open(disk, &self.settings, opening, self.segment);
@@ -228,7 +228,7 @@ impl History {
     /// The epoch of the newest segment, whose head must also name the journal.
     fn newest_head(&mut self, running: &Running) -> Result<u64, Wrong> {
         let names = self.disk.file_names();
-        let newest = names.iter().rfind(|name| name.ends_with(".log") && !name.starts_with("spare-"));
+        let newest = names.iter().rfind(|name| !name.starts_with("spare-") && name.strip_suffix(".log").is_some());
         let head = newest.and_then(|name| self.disk.content(name)).ok_or("no segment after opening")?;
         let id = running.journal().id();
         if head.get(16..32) != Some(&id.as_bytes()[..]) {
@@ -241,19 +241,18 @@ impl History {
 
     fn append(&mut self, running: &mut Running) -> Result<(), Wrong> {
         let repeat = self.dice.one_in(4).then(|| self.ledger.any(&mut self.dice)).flatten();
-        let offered = match repeat {
-            Some(earlier) => Offered { time: self.now, ..earlier },
-            None => {
-                self.offers += 1;
-                let length = match self.dice.below(20) {
-                    0 => self.segment + self.dice.below(9000),
-                    1..4 => self.dice.below(self.segment),
-                    4..8 => 0,
-                    _ => self.dice.below(600),
-                };
-                let n = self.course.seed.wrapping_mul(1_000_003).wrapping_add(self.offers);
-                Offered::new(n, usize::try_from(length).expect("small"), self.now)
-            }
+        let offered = if let Some(earlier) = repeat {
+            Offered { time: self.now, ..earlier }
+        } else {
+            self.offers += 1;
+            let length = match self.dice.below(20) {
+                0 => self.segment + self.dice.below(9000),
+                1..4 => self.dice.below(self.segment),
+                4..8 => 0,
+                _ => self.dice.below(600),
+            };
+            let n = self.course.seed.wrapping_mul(1_000_003).wrapping_add(self.offers);
+            Offered::new(n, usize::try_from(length).expect("small"), self.now)
         };
         self.offer(running, offered)
     }
@@ -303,10 +302,9 @@ impl History {
         for _ in 0..self.dice.below(12) {
             let next = running.tail.next_seq();
             match running.tail.next(&mut |_, _| true) {
-                Ok(None) => break,
                 Ok(Some(recorded)) => self.ledger.saw(next, &recorded.event, running.epoch)?,
                 Err(error) if self.disk.is_powered() => return Err(format!("reading failed: {error}")),
-                Err(_) => break,
+                Ok(None) | Err(_) => break,
             }
         }
         self.survive(running)

@@ -35,7 +35,7 @@ struct LyingFile {
 }
 
 impl LyingDisk {
-    pub(crate) fn new(inner: Arc<dyn Disk>, lie: Lie) -> Arc<dyn Disk> {
+    pub(crate) fn between(inner: Arc<dyn Disk>, lie: Lie) -> Arc<dyn Disk> {
         Arc::new(Self { inner, lie, syncs: Arc::default() })
     }
 

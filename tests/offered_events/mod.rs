@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay::event::{Event, EventId, Headers, Millis, Seq};
+use forebay::event::{Event, EventId, Headers, Incoming, Millis, Seq};
 use forebay::journal::{DedupeKey, Draft, Opening, Record, Settings, Sync, dedupe_key};
+use forebay::validate::{Options, Validator, Verdict};
 
 /// Random numbers that follow from a seed (splitmix64), the same on every machine.
 #[derive(Debug, Clone)]
@@ -65,12 +66,21 @@ impl Offered {
     }
 
     pub(crate) fn record(&self) -> Record {
-        let draft = Draft {
+        let incoming = Incoming {
+            method: http::Method::POST,
+            target: String::new(),
+            headers: http::HeaderMap::new(),
+            body: self.body.clone(),
             time: self.time,
+            client: None,
+        };
+        let open = Validator::build("none", Options::default(), Vec::new()).expect("it needs nothing");
+        let Verdict::Genuine(request) = open.check(incoming, self.time) else { panic!("it takes everything") };
+        let draft = Draft {
+            request: &request,
             topic: self.topic,
             kind: self.kind,
             delivery_id: self.delivery_id.as_deref(),
-            body: self.body.clone(),
             key: self.key,
         };
         Record::new(draft, |out| Headers::push_wire(out, "x-test", self.header.as_bytes())).expect("small enough")

@@ -88,8 +88,17 @@ fn gather(stream: impl std::io::Read + Send + 'static, into: &Arc<Mutex<Vec<Stri
     })
 }
 
+/// A field of the line that says the daemon is ready, in either format.
+fn ready(line: &str, field: &str) -> Option<String> {
+    if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
+        return (line["message"] == "ready").then(|| line[field].as_str().expect("an address").to_owned());
+    }
+    let value = line.split_once(" ready ")?.1.split_once(&format!("{field}=\""))?.1;
+    Some(value.split('"').next()?.to_owned())
+}
+
 impl Daemon {
-    /// Starts a command that ends up serving with a JSON log, and waits until it says so.
+    /// Starts a command that ends up serving, and waits until it says so.
     pub fn spawn(command: Command) -> Self {
         Self::spawn_with(command, Stdio::null())
     }
@@ -107,10 +116,9 @@ impl Daemon {
             if let Some(status) = daemon.child.try_wait().expect("it is our child") {
                 panic!("the daemon ended with {status} instead of being ready:\n{}", daemon.log().join("\n"));
             }
-            let ready = daemon.log().into_iter().find(|line| line.contains("\"message\":\"ready\""))?;
-            let ready: serde_json::Value = serde_json::from_str(&ready).expect("a JSON log");
-            ingress = ready["ingress"].as_str().expect("addresses").to_owned();
-            admin = ready["admin"].as_str().expect("addresses").to_owned();
+            let log = daemon.log();
+            let ready = |field: &str| log.iter().find_map(|line| ready(line, field));
+            (ingress, admin) = (ready("ingress")?, ready("admin")?);
             Some(())
         });
         (daemon.ingress, daemon.admin) = (ingress, admin);

@@ -50,18 +50,10 @@ pub fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     all
 }
 
-/// The files below a folder that hold some bytes.
-pub fn holders(folder: &Path, needle: &[u8]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(holders(&path, needle));
-        } else if path.is_file() && memchr::memmem::find(&std::fs::read(&path).expect("a file"), needle).is_some() {
-            found.push(path);
-        }
-    }
-    found
+/// The files below a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// A line of `/proc/PID/status` in KiB, such as `VmRSS` or `VmHWM`.

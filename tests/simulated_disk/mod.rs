@@ -186,7 +186,6 @@ impl Content {
 }
 
 impl SimulatedDisk {
-    #[expect(clippy::new_without_default, reason = "a disk is made on purpose")]
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(State { powered: true, ..State::default() })))
     }

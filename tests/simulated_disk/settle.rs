@@ -38,10 +38,10 @@ fn place(at: u64) -> usize {
 pub(super) fn content(safe: &mut Vec<u8>, pending: &[Change], dice: &mut Dice) {
     let manner = dice.below(5);
     let whole = match manner {
-        0 => 0,
         1 => pending.len(),
         // In order up to some place; the next one is torn.
         2 => dice.index(pending.len() + 1),
+        // None at all, or not in order.
         _ => 0,
     };
     for change in &pending[..whole] {

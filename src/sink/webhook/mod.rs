@@ -23,6 +23,7 @@ mod answer;
 mod client;
 mod cloudevent;
 mod connect;
+mod once;
 mod request;
 mod sign;
 mod text;
@@ -36,6 +37,7 @@ use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
 pub use cloudevent::cloudevent_json;
+pub use once::{Answered, post};
 
 use crate::event::Millis;
 use crate::secret::{Key, Secret};

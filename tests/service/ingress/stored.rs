@@ -3,7 +3,7 @@
 use super::{SECRET, TOPICS};
 use crate::client::{eventually, github_signature};
 use crate::daemon::Home;
-use crate::wire::holders;
+use crate::wire::files;
 
 #[test]
 fn credentials_and_secrets_are_not_stored() {
@@ -35,9 +35,11 @@ fn credentials_and_secrets_are_not_stored() {
         assert!(metadata.contains(&"x-kept") || metadata.contains(&"x-gitlab-event"), "{line}");
     }
     assert_eq!(daemon.stop().0.code(), Some(0));
-    let journal = home.path("journal");
-    assert!(!holders(&journal, b"canary-kept-too").is_empty(), "the search finds what is there");
+    let files = files(&home.path("journal"));
+    let contents: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).expect("a file")).collect();
+    let found = |needle: &str| contents.iter().any(|bytes| memchr::memmem::find(bytes, needle.as_bytes()).is_some());
+    assert!(found("canary-kept-too"), "the search finds what is there");
     for needle in ["canary-authorization", "canary-cookie", "canary-second-cookie", "canary-proxy", SECRET] {
-        assert_eq!(holders(&journal, needle.as_bytes()), Vec::<std::path::PathBuf>::new(), "{needle}");
+        assert!(!found(needle), "{needle}");
     }
 }
