@@ -24,7 +24,9 @@ pub(super) struct Debts {
 impl Debts {
     pub(super) fn new(owed: Vec<Owed>, order: Order) -> Self {
         let mut debts = Self { in_line: order == Order::Strict, ..Self::default() };
-        owed.into_iter().for_each(|owed| debts.put(owed));
+        for owed in owed {
+            debts.put(owed);
+        }
         debts
     }
 

@@ -64,7 +64,7 @@ impl Policy {
     #[must_use]
     pub fn delay(&self, failures: u32, dice: f64) -> Duration {
         let bound = self.first.saturating_mul(2_u32.saturating_pow(failures)).min(self.max).max(self.first);
-        self.first + (bound - self.first).mul_f64(dice.clamp(0.0, 1.0))
+        self.first + bound.saturating_sub(self.first).mul_f64(dice.clamp(0.0, 1.0))
     }
 }
 

@@ -129,7 +129,7 @@ sink = {{ type = "webhook", url = "{}" }}
     };
     for subscriber in ["console", "archive", "hook"] {
         let series = format!("forebay_backlog_events{{subscriber=\"{subscriber}\"}}");
-        eventually("everything is delivered", || (daemon.metric(&series)? == 0.0).then_some(()));
+        eventually("everything is delivered", || (daemon.metric(&series)? < 1.0).then_some(()));
     }
     let (status, out, log) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{}", log.join("\n"));

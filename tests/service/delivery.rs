@@ -62,18 +62,20 @@ fn sorted(mut seqs: Vec<u64>) -> Vec<u64> {
     seqs
 }
 
-fn of_subscriber(daemon: &Daemon, name: &str, subscriber: &str, more: &str) -> f64 {
+/// A counter or gauge of a subscriber; `more`: further labels.
+fn of_subscriber(daemon: &Daemon, name: &str, subscriber: &str, more: &str) -> u64 {
     // A counter that never counted is not there.
-    daemon.metric(&format!("{name}{{subscriber=\"{subscriber}\"{more}}}")).unwrap_or(0.0)
+    let value = daemon.metric(&format!("{name}{{subscriber=\"{subscriber}\"{more}}}")).unwrap_or(0.0);
+    format!("{value}").parse().expect("a count")
 }
 
-fn backlog(daemon: &Daemon, subscriber: &str) -> f64 {
+fn backlog(daemon: &Daemon, subscriber: &str) -> u64 {
     of_subscriber(daemon, "forebay_backlog_events", subscriber, "")
 }
 
 /// Waits until a subscriber is done with everything.
 fn all_done(daemon: &Daemon, subscriber: &str) {
-    eventually("the backlog is empty", || (backlog(daemon, subscriber) == 0.0).then_some(()));
+    eventually("the backlog is empty", || (backlog(daemon, subscriber) == 0).then_some(()));
 }
 
 /// A delivery that is not done with, as the state file has it.

@@ -9,39 +9,39 @@ use crate::client::eventually;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// When it was complete.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// Names in lower case.
-    pub headers: Headers,
-    pub body: Vec<u8>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
     /// The one value of a header; empty if it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let first = values.next().unwrap_or_default();
         assert_eq!(values.next(), None, "`{name}` should be there once");
         first
     }
 
-    pub fn attempt(&self) -> u32 {
+    pub(crate) fn attempt(&self) -> u32 {
         self.header("forebay-attempt").parse().expect("a number")
     }
 
-    pub fn seq(&self) -> u64 {
+    pub(crate) fn seq(&self) -> u64 {
         self.header("forebay-seq").parse().expect("a number")
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// What the receiver does with a request.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Answers with a status.
     Status(u16),
     /// Answers with a status and a `retry-after`.
@@ -55,24 +55,24 @@ pub enum Reply {
 type Answer = Arc<Mutex<Arc<dyn Fn(&Request) -> Reply + Send + Sync>>>;
 
 /// Listens as long as the test runs.
-pub struct Receiver {
+pub(crate) struct Receiver {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
     answer: Answer,
 }
 
 impl Receiver {
-    pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::at("127.0.0.1:0", answer)
     }
 
     /// Answers every request with that status.
-    pub fn always(status: u16) -> Self {
+    pub(crate) fn always(status: u16) -> Self {
         Self::start(move |_| Reply::Status(status))
     }
 
     /// At an address that a receiver was at before, or that nothing was at.
-    pub fn at(address: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn at(address: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let requests = Arc::default();
@@ -89,31 +89,31 @@ impl Receiver {
     }
 
     /// From now on it does this instead.
-    pub fn answer(&self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+    pub(crate) fn answer(&self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.answer.lock().expect("not poisoned") = Arc::new(answer);
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
     /// Everything that arrived so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("not poisoned").clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.requests.lock().expect("not poisoned").len()
     }
 
     /// Waits until so many requests arrived, and answers all of them.
-    pub fn wait_for(&self, count: usize) -> Vec<Request> {
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
         eventually(&format!("{count} requests arrive"), || (self.count() >= count).then(|| self.requests()))
     }
 }
 
 /// An address at which nothing listens.
-pub fn nobody() -> String {
+pub(crate) fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
 }
@@ -144,7 +144,7 @@ fn serve(stream: TcpStream, requests: &Mutex<Vec<Request>>, answer: &Answer) -> 
 type Headers = Vec<(String, String)>;
 
 /// Reads one request with a `content-length`; nothing if the connection ends before it begins.
-pub fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(Headers, Vec<u8>)>> {
+pub(crate) fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<(Headers, Vec<u8>)>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -110,7 +110,7 @@ impl Worker {
         let Parts { subscriber, sink, journal, state, metrics, status } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
-        let (mut saved, owed, dead) = match state.recall(name)? {
+        let (mut saved, debts, dead) = match state.recall(name)? {
             Memory::Saved(saved) => (saved.cursor, saved.owed, saved.dead),
             Memory::New if subscriber.start == Start::Now => (begin(journal.commit().durable().next()), Vec::new(), 0),
             Memory::New => (begin(journal.earliest()), Vec::new(), 0),
@@ -121,11 +121,11 @@ impl Worker {
             }
         };
         // What is recorded from now on was not under way then, however far ahead it was noted.
-        let begun = saved.begun.min(journal.commit().durable().next());
-        if begun > saved.next {
+        let tried = saved.begun.min(journal.commit().durable().next());
+        if tried > saved.next {
             saved.crashes = saved.crashes.saturating_add(1);
         }
-        let suspect_until = if saved.crashes >= CRASHES { begun } else { Seq(0) };
+        let suspect_until = if saved.crashes >= CRASHES { tried } else { Seq(0) };
         if suspect_until > saved.next {
             tracing::warn!(
                 subscriber = name,
@@ -144,7 +144,7 @@ impl Worker {
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
-            debts: Debts::new(owed, subscriber.order),
+            debts: Debts::new(debts, subscriber.order),
             breaker: Breaker::default(),
             calls: JoinSet::new(),
             change: Change::default(),

@@ -1,4 +1,4 @@
-//! What is kept beside the log: where each subscriber is, what was refused, what is dead. In SQLite, readable with
+//! What is kept beside the log: where each subscriber is, what was refused, what is dead. In `SQLite`, readable with
 //! `sqlite3 state.sqlite`.
 //!
 //! A cursor for what went well, rows for what did not: the happy path writes nothing for each delivery. The state may

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::ledger::{Arrival, digest_of};
 use crate::client::eventually;
 use crate::receiver::read_request;
@@ -50,19 +53,19 @@ fn the_server() {
 }
 
 fn note(folder: &Path, delivery: &str, body: &[u8]) {
-    let digest: String = digest_of(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = STANDARD.encode(digest_of(body));
     let mut file = OpenOptions::new().append(true).create(true).open(folder.join("events")).expect("opened");
     file.write_all(format!("{delivery} {digest}\n").as_bytes()).expect("written");
 }
 
 /// The server, running.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
-    pub fn start(folder: &Path, early: bool) -> Self {
+    pub(crate) fn start(folder: &Path, early: bool) -> Self {
         let _ = std::fs::remove_file(folder.join("address"));
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
         command.args(["crash::early::the_server", "--exact", "--test-threads=1"]);
@@ -75,21 +78,18 @@ impl Server {
         Self { child, address }
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is our child");
         self.child.wait().expect("it is our child");
     }
 }
 
 /// Everything that the server has noted, over all its lives.
-pub fn arrivals(folder: &Path) -> Vec<Arrival> {
+pub(crate) fn arrivals(folder: &Path) -> Vec<Arrival> {
     let text = std::fs::read_to_string(folder.join("events")).expect("something arrived");
     let arrival = |line: &str| {
-        let (delivery, hex) = line.split_once(' ').expect("two words");
-        let mut digest = [0; 32];
-        for (n, byte) in digest.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).expect("hexadecimal");
-        }
+        let (delivery, digest) = line.split_once(' ').expect("two words");
+        let digest = STANDARD.decode(digest).expect("base64").try_into().expect("32 bytes");
         Arrival { id: delivery.to_owned(), delivery: delivery.to_owned(), digest }
     };
     text.lines().map(arrival).collect()

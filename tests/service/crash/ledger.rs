@@ -6,68 +6,68 @@ use std::sync::Mutex;
 use ring::digest::{SHA256, digest};
 
 /// The SHA-256 of a body.
-pub type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
-pub fn digest_of(body: &[u8]) -> Digest {
+pub(crate) fn digest_of(body: &[u8]) -> Digest {
     digest(&SHA256, body).as_ref().try_into().expect("32 bytes")
 }
 
 /// One arrival at a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// The event's id.
-    pub id: String,
+    pub(crate) id: String,
     /// The delivery id that the sender gave it.
-    pub delivery: String,
-    pub digest: Digest,
+    pub(crate) delivery: String,
+    pub(crate) digest: Digest,
 }
 
 /// What senders know, by the delivery ids they gave.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     sent: Mutex<BTreeMap<String, Digest>>,
     acknowledged: Mutex<BTreeMap<String, String>>,
 }
 
 /// What is wrong with what arrived at a subscriber, and how much arrived.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    pub events: usize,
+pub(crate) struct Verdict {
+    pub(crate) events: usize,
     /// Arrivals of an event after its first.
-    pub duplicates: usize,
+    pub(crate) duplicates: usize,
     /// Acknowledged, and never arrived.
-    pub missing: usize,
+    pub(crate) missing: usize,
     /// Arrived with another body than was sent.
-    pub corrupt: usize,
+    pub(crate) corrupt: usize,
     /// Arrived, and was never sent.
-    pub invented: usize,
+    pub(crate) invented: usize,
     /// Has more than one id, among arrivals and answers.
-    pub ambiguous: usize,
+    pub(crate) ambiguous: usize,
 }
 
 impl Verdict {
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.missing + self.corrupt + self.invented + self.ambiguous == 0
     }
 }
 
 impl Ledger {
     /// Called before the first byte goes out.
-    pub fn send(&self, delivery: &str, body: &[u8]) {
+    pub(crate) fn send(&self, delivery: &str, body: &[u8]) {
         self.sent.lock().expect("not poisoned").insert(delivery.to_owned(), digest_of(body));
     }
 
     /// Called when 202 has arrived, with the event's id.
-    pub fn acknowledge(&self, delivery: &str, id: &str) {
+    pub(crate) fn acknowledge(&self, delivery: &str, id: &str) {
         let before = self.acknowledged.lock().expect("not poisoned").insert(delivery.to_owned(), id.to_owned());
         assert_eq!(before, None, "senders stop at the first 202");
     }
 
-    pub fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.lock().expect("not poisoned").len()
     }
 
-    pub fn judge(&self, arrivals: &[Arrival]) -> Verdict {
+    pub(crate) fn judge(&self, arrivals: &[Arrival]) -> Verdict {
         let (sent, acknowledged) =
             (self.sent.lock().expect("not poisoned"), self.acknowledged.lock().expect("not poisoned"));
         let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -8,17 +8,17 @@ use std::time::Duration;
 use super::ledger::Ledger;
 use crate::client::{Client, github_signature};
 
-pub const SECRET: &str = "It's a Secret to Everybody";
+pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
 /// Pseudo-random numbers (xorshift64*, Vigna 2016), so that a run can be told by its seed.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -27,8 +27,8 @@ impl Dice {
 }
 
 /// The clients at work. They end when this is told to.
-pub struct Storm {
-    pub ledger: Arc<Ledger>,
+pub(crate) struct Storm {
+    pub(crate) ledger: Arc<Ledger>,
     /// Where they post to; empty while nothing is there.
     address: Arc<Mutex<String>>,
     stop: Arc<AtomicBool>,
@@ -36,7 +36,7 @@ pub struct Storm {
 }
 
 impl Storm {
-    pub fn begin(clients: u64, seed: u64) -> Self {
+    pub(crate) fn begin(clients: u64, seed: u64) -> Self {
         let (ledger, address): (Arc<Ledger>, Arc<Mutex<String>>) = Default::default();
         let stop = Arc::new(AtomicBool::new(false));
         let number = Arc::new(AtomicU64::new(0));
@@ -50,12 +50,12 @@ impl Storm {
     }
 
     /// From now on they post there.
-    pub fn aim(&self, address: &str) {
+    pub(crate) fn aim(&self, address: &str) {
         address.clone_into(&mut self.address.lock().expect("not poisoned"));
     }
 
     /// Waits until they have stopped, and answers what they know.
-    pub fn end(self) -> Arc<Ledger> {
+    pub(crate) fn end(self) -> Arc<Ledger> {
         self.stop.store(true, Ordering::SeqCst);
         for client in self.clients {
             client.join().expect("clients do not panic");

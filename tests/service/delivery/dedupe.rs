@@ -106,14 +106,14 @@ fn matched_is_delivered_and_dead_and_owed() {
         (outcome("delivered"), outcome("dead"), backlog(&daemon, subscriber))
     };
     // Of nine events six are taken in the end, two are given up at once, and one after three attempts.
-    let quick = |matched: f64| (matched * 6.0 / 9.0, matched * 3.0 / 9.0, 0.0);
-    let patient = (270.0 * 4.0 / 9.0, 270.0 * 2.0 / 9.0, 270.0 * 3.0 / 9.0);
+    let quick = |matched: u64| (matched * 6 / 9, matched * 3 / 9, 0);
+    let patient = (270 * 4 / 9, 270 * 2 / 9, 270 * 3 / 9);
     let expected = [
-        ("quick", quick(270.0)),
-        ("picky", quick(90.0)),
+        ("quick", quick(270)),
+        ("picky", quick(90)),
         ("patient", patient),
-        ("dead", (0.0, 0.0, 270.0)),
-        ("console", (270.0, 0.0, 0.0)),
+        ("dead", (0, 0, 270)),
+        ("console", (270, 0, 0)),
     ];
     for (subscriber, expected) in expected {
         eventually(&format!("the figures of {subscriber} are {expected:?}"), || {
@@ -122,5 +122,5 @@ fn matched_is_delivered_and_dead_and_owed() {
             (found == expected).then_some(())
         });
     }
-    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "quick", ""), 90.0);
+    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "quick", ""), 90);
 }

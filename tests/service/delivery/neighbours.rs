@@ -54,7 +54,7 @@ fn an_endpoint_that_only_fails_is_probed_at_a_slowing_pace_and_recovers() {
     println!("{tried} attempts until the endpoint recovers");
     assert!((11..=25 + 40).contains(&tried), "{tried} attempts");
     assert!(receiver.requests().iter().all(|request| request.attempt() <= 3), "the attempts are not used up");
-    assert_eq!(backlog(&daemon, "hook"), EVENTS as f64);
+    assert_eq!(backlog(&daemon, "hook"), EVENTS as u64);
 
     receiver.answer(|_| Reply::Status(200));
     let failed = receiver.count();

@@ -17,7 +17,8 @@ fn small(home: &Home) {
 fn segments(home: &Home) -> Vec<String> {
     let names = std::fs::read_dir(home.path("journal")).expect("listed");
     let names = names.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".log") && !name.starts_with("spare")).collect();
+    let mut names: Vec<_> =
+        names.filter(|name| name.strip_suffix(".log").is_some_and(|name| !name.starts_with("spare"))).collect();
     names.sort();
     names
 }

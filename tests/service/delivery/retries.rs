@@ -30,16 +30,16 @@ fn a_refused_delivery_is_tried_again_and_never_too_early() {
     let attempts: Vec<_> = requests.iter().map(Request::attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4]);
     // Clocks of milliseconds are rounded down.
-    let least = [200, 2000, 200].map(|gap| Duration::from_millis(gap - 1));
-    for (gap, least) in gaps(&requests).into_iter().zip(least) {
-        assert!(gap >= least, "{gap:?} instead of {least:?}");
+    let shortest = [200, 2000, 200].map(|gap| Duration::from_millis(gap - 1));
+    for (gap, shortest) in gaps(&requests).into_iter().zip(shortest) {
+        assert!(gap >= shortest, "{gap:?} instead of {shortest:?}");
     }
     let (first, last) = (&requests[0], &requests[3]);
     assert_eq!((first.header("forebay-event-id"), &first.body), (last.header("forebay-event-id"), &last.body));
     all_done(&daemon, "hook");
     no_rows(&home);
-    assert_eq!(of_subscriber(&daemon, "forebay_attempts_total", "hook", ",result=\"http_status\""), 3.0);
-    assert_eq!(of_subscriber(&daemon, "forebay_attempts_total", "hook", ",result=\"ok\""), 1.0);
+    assert_eq!(of_subscriber(&daemon, "forebay_attempts_total", "hook", ",result=\"http_status\""), 3);
+    assert_eq!(of_subscriber(&daemon, "forebay_attempts_total", "hook", ",result=\"ok\""), 1);
 }
 
 #[test]
@@ -49,12 +49,12 @@ fn what_nobody_will_ever_take_becomes_a_dead_letter() {
     let daemon = home.start();
     post(&daemon, ["400", "410", "413", "415", "422", "500", "404", "200"]);
     let dead = |series: &str, more: &str| of_subscriber(&daemon, series, "hook", more);
-    eventually("all but one are dead", || (dead("forebay_dead_letters", "") == 7.0).then_some(()));
+    eventually("all but one are dead", || (dead("forebay_dead_letters", "") == 7).then_some(()));
     eventually("the last one is delivered", || {
-        (dead("forebay_deliveries_total", ",outcome=\"delivered\"") == 1.0).then_some(())
+        (dead("forebay_deliveries_total", ",outcome=\"delivered\"") == 1).then_some(())
     });
     all_done(&daemon, "hook");
-    assert_eq!(dead("forebay_deliveries_total", ",outcome=\"dead\""), 7.0);
+    assert_eq!(dead("forebay_deliveries_total", ",outcome=\"dead\""), 7);
     assert_eq!(receiver.count(), 5 + 2 * 3 + 1);
     daemon.stop();
     let rows = rows(&home, "hook");
@@ -65,7 +65,7 @@ fn what_nobody_will_ever_take_becomes_a_dead_letter() {
         assert!(row.dead && row.attempts == attempts && row.reason.contains(&status.to_string()), "{row:?}");
     }
     let daemon = home.start();
-    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "hook", ""), 7.0, "remembered");
+    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "hook", ""), 7, "remembered");
     assert_eq!(receiver.count(), 12, "and left alone");
 }
 

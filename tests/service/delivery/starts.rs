@@ -104,5 +104,5 @@ fn a_torn_line_is_cut_off_and_its_event_written_whole() {
     seqs.sort_unstable();
     seqs.dedup();
     assert_eq!(seqs, [1, 2, 3]);
-    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "file", ""), 0.0);
+    assert_eq!(of_subscriber(&daemon, "forebay_dead_letters", "file", ""), 0);
 }

@@ -1,6 +1,6 @@
-//! The state's tables, and the only place that names SQLite.
+//! The state's tables, and the only place that names `SQLite`.
 //!
-//! Every row carries a checksum, since SQLite has none: a row that was changed by anything but this program makes its
+//! Every row carries a checksum, since `SQLite` has none: a row that was changed by anything but this program makes its
 //! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
 
 mod kept;
@@ -72,12 +72,13 @@ const VERSION: i64 = 1;
 #[derive(Debug)]
 pub(in crate::journal::state) struct Store {
     db: Connection,
-    /// There were no tables yet.
+    /// Nothing was ever saved: subscribers have not said yet where they begin.
     fresh: bool,
     /// How many deliveries each subscriber has: counted once, for there may be many.
     rows: HashMap<String, i64>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used by name in `map_err`")]
 fn text(error: rusqlite::Error) -> String {
     format!("the delivery state `{FILE}`: {error}")
 }
@@ -146,7 +147,6 @@ impl Store {
         db.execute_batch(SCHEMA)?;
         // Indexes are not part of the check, and retention goes by this one.
         db.execute_batch("REINDEX deliveries_by_seq")?;
-        db.pragma_update(None, "user_version", VERSION)?;
         Ok(Self { db, fresh: version == 0, rows: HashMap::new() })
     }
 
@@ -199,10 +199,14 @@ impl Store {
     }
 
     /// Puts all that was written before on stable storage.
-    pub(in crate::journal::state) fn barrier(&self) -> Result<(), String> {
+    pub(in crate::journal::state) fn barrier(&mut self) -> Result<(), String> {
         let sql =
             "PRAGMA synchronous = full; INSERT INTO barrier VALUES (1, 1) ON CONFLICT DO UPDATE SET turn = turn + 1;";
         let done = self.db.execute_batch(sql);
+        // Only now it is not a new file any more: whoever ends before this finds it as he found it.
+        let done = done.and_then(|()| {
+            if std::mem::take(&mut self.fresh) { self.db.pragma_update(None, "user_version", VERSION) } else { Ok(()) }
+        });
         let back = self.db.execute_batch("PRAGMA synchronous = normal;");
         done.and(back).map_err(text)
     }
@@ -255,6 +259,10 @@ impl Store {
             for seq in bad {
                 transaction.execute("DELETE FROM deliveries WHERE subscriber = ?1 AND seq = ?2", params![name, seq])?;
             }
+            // In the same breath, lest it be taken for a new one.
+            let cursor = Some(Cursor { next: earliest, begun: earliest, crashes: 0 });
+            let rows = i64::try_from(good.len()).unwrap_or(-1);
+            write_one(&transaction, name, &Change { cursor, ..Change::default() }, rows)?;
             transaction.commit()?;
             Ok(good)
         };

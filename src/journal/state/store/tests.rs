@@ -50,6 +50,7 @@ fn filled() -> TempDir {
     let state = State::open(folder.path(), false).expect("opened");
     state.change("ci", change(&[owed(11, false), owed(12, false), owed(13, true)]), None);
     state.change("archive", change(&[owed(11, false)]), None);
+    state.barrier().expect("written");
     state.close();
     folder
 }
@@ -97,9 +98,15 @@ fn a_missing_state_is_lost_where_there_is_a_log() {
         if empty {
             std::fs::write(folder.path().join(FILE), b"").expect("written");
         }
+        for time in ["first", "second"] {
+            let state = State::open(folder.path(), log).expect("opened");
+            assert_eq!(state.recall("ci").expect("read"), want, "log: {log}, emptied: {empty}, {time} time");
+            state.close();
+        }
         let state = State::open(folder.path(), log).expect("opened");
-        assert_eq!(state.recall("ci").expect("read"), want, "log: {log}, emptied: {empty}");
+        state.barrier().expect("written");
         state.close();
+        assert_eq!(recalled(folder.path(), "ci"), Memory::New, "all that were there have said where they begin");
     }
 }
 
@@ -160,9 +167,9 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
         let (left, dead) = state.start_over("ci", Seq(12)).expect("written");
         assert_eq!(dead, 0);
         assert!(left.iter().all(|row| *row == owed(11, false)), "{table} {damage}: {left:?}");
-        state.change("ci", Change { cursor: Some(CURSOR), ..Change::default() }, None);
         state.close();
-        let again = Memory::Saved(Saved { cursor: CURSOR, owed: left, dead: 0 });
+        let cursor = Cursor { next: Seq(12), begun: Seq(12), crashes: 0 };
+        let again = Memory::Saved(Saved { cursor, owed: left, dead: 0 });
         assert_eq!(recalled(folder.path(), "ci"), again, "begun anew once, not at every start: {table} {damage}");
     }
 }
