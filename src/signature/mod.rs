@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName};
 pub use engine::Engine;
 pub(crate) use form::{decode as unescape, fields};
 pub use form::{form_payload, is_form};
+pub use keys::key_length;
 pub use scheme::{Algorithm, At, Encoding, KeyForm, List, Scheme, Stamp, Unit};
 
 /// Where a value is found in a request.
