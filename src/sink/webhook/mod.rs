@@ -28,7 +28,7 @@ mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
@@ -145,7 +145,7 @@ impl Webhook {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Outcome {
-        let now = now();
+        let now = Millis::now();
         let request = self.template.build(delivery, now).map_err(|Unsigned(reason)| Refusal {
             label: "sign",
             reason,
@@ -220,9 +220,4 @@ fn check_url(url: &http::Uri) -> Result<(), OpenError> {
         return Err(OpenError::Url("holds a user or password; put them into `headers.authorization`"));
     }
     Ok(())
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
