@@ -64,7 +64,7 @@ impl Ingest {
     pub fn new(settings: &super::Ingress, topics: Vec<Topic>, journal: Journal, metrics: &Metrics) -> Self {
         let door = |topic: Topic| {
             let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
-                Source::Body(pointer) => Pointer::parse(pointer).ok(),
+                Source::Body(pointer) => Some(pointer.clone()),
                 Source::Header(_) => None,
             });
             let pointers = pointers.collect();

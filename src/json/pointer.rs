@@ -5,9 +5,12 @@ use std::ops::Range;
 
 use super::{Error, scan, text, utf8};
 
-/// A JSON pointer, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointer(Vec<Token>);
+/// A JSON pointer, taken apart. Shown as it was written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pointer {
+    text: Box<str>,
+    tokens: Box<[Token]>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Token {
@@ -35,13 +38,30 @@ impl Pointer {
     /// # Errors
     /// When it is neither empty nor begins with `/`, or a `~` is followed by anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidPointer> {
-        if text.is_empty() {
-            return Ok(Self(Vec::new()));
-        }
-        let Some(path) = text.strip_prefix('/') else {
+        let mut parts = text.split('/');
+        // What stands before the first `/`.
+        if parts.next() != Some("") {
             return Err(InvalidPointer("a JSON pointer is empty or begins with `/`"));
-        };
-        path.split('/').map(Token::parse).collect::<Result<_, _>>().map(Self)
+        }
+        Ok(Self { text: text.into(), tokens: parts.map(Token::parse).collect::<Result<_, _>>()? })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
@@ -98,7 +118,7 @@ struct Trail<'p> {
 
 impl<'p> Trail<'p> {
     fn new(pointer: &'p Pointer) -> Self {
-        Self { tokens: &pointer.0, matched: 0, elements: None, start: 0, found: None }
+        Self { tokens: &pointer.tokens, matched: 0, elements: None, start: 0, found: None }
     }
 
     /// The token that would lead on from the array or object that is open, if that lies on the trail.

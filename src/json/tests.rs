@@ -129,6 +129,7 @@ fn pointers() {
     let value: Value = serde_json::from_str(body).expect("well-formed");
     for (n, (text, want)) in cases.iter().enumerate() {
         assert_eq!(together[n], want.map(str::as_bytes), "{text}");
+        assert_eq!(parsed[n].as_str(), *text);
         assert_eq!(
             find(body.as_bytes(), [&parsed[n]]),
             Ok(vec![*want].into_iter().map(|w| w.map(str::as_bytes)).collect())

@@ -25,7 +25,6 @@ mod webhook;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use toml::de::DeTable;
 
@@ -142,9 +141,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Report> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    parse_in(text, name, &Surroundings { folder, env: &|name| std::env::var_os(name), now })
+    parse_in(text, name, &Surroundings { folder, env: &|name| std::env::var_os(name), now: Millis::now() })
 }
 
 /// Reads the text of a configuration with nothing taken from the process but files.

@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use crate::config::Value;
+use crate::json::Pointer;
 use crate::validate::Source;
 
 const HOW: &str = "write `{ header = \"x-event\" }`, or `{ body = \"/event/type\" }` (a JSON pointer)";
@@ -38,13 +39,13 @@ pub(super) fn header(value: &Value<'_>) -> Option<HeaderName> {
 }
 
 /// Reads a JSON pointer, RFC 6901.
-fn pointer(value: &Value<'_>) -> Option<String> {
+fn pointer(value: &Value<'_>) -> Option<Pointer> {
     const HINT: &str = "a JSON pointer begins with `/`, such as `\"/event/type\"`";
     let text = value.string(HINT)?;
-    let escapes = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-    if !text.starts_with('/') || !escapes {
+    // The empty one, which is the whole body, would be a type or an id of no event.
+    let pointer = Pointer::parse(text).ok().filter(|_| !text.is_empty());
+    if pointer.is_none() {
         value.error(format!("`{text}` is not a JSON pointer"), HINT);
-        return None;
     }
-    Some(text.to_owned())
+    pointer
 }

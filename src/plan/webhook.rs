@@ -4,15 +4,14 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
 
 use super::{Surroundings, defaults, secret};
 use crate::config::{Table, Value};
 use crate::secret::Key;
+use crate::signature::key_length;
 use crate::sink::webhook::{Format, HeaderText, Settings};
 
 /// Reads the table of a webhook sink.
@@ -236,7 +235,7 @@ fn sign(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Key>> {
     }
     let place = table.get("secret").or_else(|| table.get("secrets"))?;
     for key in &keys.keys {
-        match raw(key.secret.expose()) {
+        match key_length(key.secret.expose()) {
             None => {
                 place.error(format!("the secret `{}` is not a Standard Webhooks secret", key.id), WHSEC);
                 return None;
@@ -248,17 +247,6 @@ fn sign(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Key>> {
         }
     }
     (!keys.keys.is_empty()).then_some(keys.keys)
-}
-
-/// How many bytes a Standard Webhooks secret stands for, if it is one: base64, with or without `whsec_` before it.
-fn raw(secret: &[u8]) -> Option<usize> {
-    let text = secret.strip_prefix(b"whsec_").unwrap_or(secret);
-    let engine = base64::engine::GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        base64::engine::GeneralPurposeConfig::new()
-            .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
-    );
-    engine.decode(text).ok().map(|bytes| Zeroizing::new(bytes).len()).filter(|length| *length > 0)
 }
 
 fn statuses(value: &Value<'_>) -> Option<Vec<u16>> {

@@ -227,16 +227,13 @@ impl Engine {
         }
     }
 
-    /// The headers with which the provider would have signed this body, the signature first. `id` is used where the
-    /// scheme signs one.
+    /// The headers with which the provider would have signed this body, the signature first; where that is a list, with
+    /// every secret that is valid now, else with the first. `id` is used where the scheme signs one.
     ///
     /// # Errors
     /// When this side cannot sign, in words.
     pub fn sign(&self, url: &str, body: &[u8], id: &str, now: Millis) -> Result<Vec<(HeaderName, String)>, String> {
-        let held = self.keys.iter().find(|held| held.key.valid_at(now)).ok_or("no secret is valid at this time")?;
-        let Material::Hmac(key) = &held.material else {
-            return Err(format!("the secret `{}` is a public key, which can only check", held.id));
-        };
+        let keys = self.signing_keys(now)?;
         let timestamp = match &self.stamp {
             Some(stamp) => stamp.write(now),
             None => String::new(),
@@ -249,14 +246,20 @@ impl Engine {
         let raw =
             Raw { method: "POST", url: url.into(), body, form, timestamp: timestamp.as_bytes(), id: id.as_bytes() };
         let text = Text::new(&self.parts, raw).map_err(|rejection| rejection.reason)?;
-        let digest = self.encode(hmac(key, &text).as_ref());
-        let value = match (&self.list, &self.stamp) {
-            (Some(list), Some(Clocked { place: Place::Item(name), .. })) => {
-                format!("{}{name}{timestamp}{}{}{digest}", self.prefix, char::from(list.separator), list.hmac)
+        let mut value = self.prefix.to_string();
+        if let Some(Clocked { place: Place::Item(name), .. }) = &self.stamp {
+            value.push_str(name);
+            value.push_str(&timestamp);
+        }
+        for key in keys {
+            if let Some(list) = &self.list {
+                if value.len() > self.prefix.len() {
+                    value.push(char::from(list.separator));
+                }
+                value.push_str(&list.hmac);
             }
-            (Some(list), _) => format!("{}{}{digest}", self.prefix, list.hmac),
-            (None, _) => format!("{}{digest}", self.prefix),
-        };
+            self.encode(hmac(key, &text).as_ref(), &mut value);
+        }
         let mut headers = vec![(self.header.clone(), value)];
         if let Some(Clocked { place: Place::Header(header), .. }) = &self.stamp {
             headers.push((header.clone(), timestamp));
@@ -270,14 +273,31 @@ impl Engine {
         Ok(headers)
     }
 
-    fn encode(&self, digest: &[u8]) -> String {
+    /// The keys to sign with: of those that are valid now the first, or all where there is room for several.
+    fn signing_keys(&self, now: Millis) -> Result<impl Iterator<Item = &ring::hmac::Key>, String> {
+        let valid = || self.keys.iter().filter(move |held| held.key.valid_at(now));
+        let Some(first) = valid().next() else { return Err("no secret is valid at this time".to_owned()) };
+        let room = if self.list.is_some() { MAX_SIGNATURES } else { 1 };
+        let keys = valid().filter_map(|held| match &held.material {
+            Material::Hmac(key) => Some(key),
+            Material::Ed25519(_) => None,
+        });
+        let mut keys = keys.take(room).peekable();
+        match keys.peek() {
+            Some(_) => Ok(keys),
+            None => Err(format!("the secret `{}` is a public key, which can only check", first.id)),
+        }
+    }
+
+    fn encode(&self, digest: &[u8], out: &mut String) {
         use std::fmt::Write;
         match self.encoding {
-            Encoding::Base64 => STANDARD.encode(digest),
-            Encoding::Hex => digest.iter().fold(String::with_capacity(digest.len() * 2), |mut out, byte| {
-                write!(out, "{byte:02x}").expect("a string takes everything");
-                out
-            }),
+            Encoding::Base64 => STANDARD.encode_string(digest, out),
+            Encoding::Hex => {
+                for byte in digest {
+                    write!(out, "{byte:02x}").expect("a string takes everything");
+                }
+            }
         }
     }
 }

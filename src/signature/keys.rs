@@ -51,6 +51,17 @@ impl Held {
     }
 }
 
+/// How many bytes the HMAC key has that a secret of Standard Webhooks stands for: base64, with or without `whsec_` before
+/// it. `None` where it is not that, or no byte.
+#[must_use]
+pub fn key_length(secret: &[u8]) -> Option<usize> {
+    symmetric(secret).ok().map(|key| key.len())
+}
+
+fn symmetric(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    decoded(secret.strip_prefix(b"whsec_").unwrap_or(secret))
+}
+
 /// The problem and what to do about it, neither with a byte of the secret.
 type Problem = (&'static str, &'static str);
 
@@ -67,7 +78,7 @@ fn material(scheme: &Scheme<'_>, key: &Key) -> Result<Material, Problem> {
                 Err(("is a public key, which this provider does not use", "take the secret that begins with `whsec_`"))
             }
             Some(encoded) => ed25519(&decoded(encoded)?),
-            None => Ok(hmac(&decoded(secret.strip_prefix(b"whsec_").unwrap_or(secret))?)),
+            None => Ok(hmac(&symmetric(secret)?)),
         },
         KeyForm::HexPublic => {
             let mut bytes = [0; 32];

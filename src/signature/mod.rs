@@ -8,12 +8,17 @@ mod scheme;
 mod stamp;
 mod text;
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName};
 
 pub use engine::Engine;
 pub(crate) use form::{decode as unescape, fields};
 pub use form::{form_payload, is_form};
+pub use keys::key_length;
 pub use scheme::{Algorithm, At, Encoding, KeyForm, List, Scheme, Stamp, Unit};
+
+use crate::json::{self, Pointer};
 
 /// Where a value is found in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +26,7 @@ pub enum Source {
     /// A header.
     Header(HeaderName),
     /// A JSON pointer (RFC 6901) into the body.
-    Body(String),
+    Body(Pointer),
 }
 
 /// Why a request was refused: for the log and the metrics, never for the sender.
@@ -97,12 +102,9 @@ pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h 
     Ok(value.as_bytes())
 }
 
-/// A string or number in a JSON body, by pointer, as text. Only for bodies whose signature was good.
-pub(crate) fn in_body(body: &[u8], pointer: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    match value.pointer(pointer)? {
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
+/// Strings, numbers and booleans in a JSON body, by pointer, as text. Only for bodies whose signature was good.
+pub(crate) fn in_body<'b, const N: usize>(body: &'b [u8], pointers: [&Pointer; N]) -> [Option<Cow<'b, str>>; N] {
+    let found = json::find(body, pointers).unwrap_or_default();
+    let mut texts = found.into_iter().map(|raw| json::text(raw?));
+    std::array::from_fn(|_| texts.next().flatten())
 }

@@ -117,6 +117,27 @@ pub enum KeyForm {
     HexPublic,
 }
 
+impl Scheme<'static> {
+    /// Standard Webhooks 1.0 ("Verifying signatures"), symmetric: HMAC-SHA256 over `{id}.{timestamp}.{body}`, `v1,` and
+    /// base64; those of several keys separated by a space, so that a receiver may know any of them.
+    pub const STANDARD_WEBHOOKS: Self = Self {
+        header: "webhook-signature",
+        algorithm: Algorithm::Sha256,
+        encoding: Encoding::Base64,
+        prefix: "",
+        list: Some(List { separator: b' ', item: "v1,", ed25519: None }),
+        signed: "{id}.{timestamp}.{body}",
+        timestamp: Some(Stamp {
+            at: At::Header("webhook-timestamp"),
+            unit: Unit::Seconds,
+            tolerance: Duration::from_secs(300),
+            future: true,
+        }),
+        id: Some("webhook-id"),
+        key: KeyForm::Base64,
+    };
+}
+
 /// A piece of the signed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {

@@ -7,6 +7,7 @@ use http::HeaderName;
 use super::engine::named;
 use super::{At, BuildError, Rejection, Stamp, Unit, in_body};
 use crate::event::Millis;
+use crate::json::Pointer;
 
 /// A [`Stamp`], ready to check.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Clocked {
 pub(super) enum Place {
     Header(HeaderName),
     Item(Box<str>),
-    Body(Box<str>),
+    Body(Pointer),
 }
 
 impl Clocked {
@@ -31,7 +32,9 @@ impl Clocked {
         let place = match at {
             At::Header(header) => Place::Header(named(header)?),
             At::Item(name) => Place::Item(name.into()),
-            At::Body(pointer) => Place::Body(pointer.into()),
+            At::Body(pointer) => Place::Body(Pointer::parse(pointer).map_err(|error| {
+                BuildError::new("timestamp", format!("`{pointer}`: {error}")).hint("such as `/event/time`")
+            })?),
         };
         Ok(Self { place, unit, tolerance, future })
     }
@@ -50,7 +53,8 @@ impl Clocked {
         let from_body;
         let text = match &self.place {
             Place::Body(pointer) => {
-                from_body = in_body(body, pointer).ok_or_else(|| Rejection {
+                let [found] = in_body(body, [pointer]);
+                from_body = found.ok_or_else(|| Rejection {
                     label: "missing",
                     reason: format!("the body has no timestamp at `{pointer}`"),
                 })?;

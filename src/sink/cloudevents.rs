@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::line::{base64, header, put, string};
+use super::line::{body, header, put, string};
 use super::text;
 use crate::event::Event;
 use crate::json;
@@ -47,13 +47,7 @@ pub fn structured(event: &Event, out: &mut Vec<u8>) {
     let (content_type, json) = content_type(event);
     out.extend_from_slice(b",\"datacontenttype\":");
     string(&content_type, out);
-    if json {
-        out.extend_from_slice(b",\"data\":");
-        json::one_line(&event.body, out);
-    } else {
-        out.extend_from_slice(b",\"data_base64\":");
-        base64(&event.body, out);
-    }
+    body("data", &event.body, json, out);
     out.push(b'}');
 }
 

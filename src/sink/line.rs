@@ -40,14 +40,23 @@ fn envelope(event: &Event, out: &mut Vec<u8>) {
     }
     put(out, format_args!(",\"time\":\"{}\",\"metadata\":", event.time));
     metadata(&event.headers, out);
-    if json::check(&event.body).is_ok() {
-        out.extend_from_slice(b",\"payload\":");
-        json::one_line(&event.body, out);
-    } else {
-        out.extend_from_slice(b",\"payload_base64\":");
-        base64(&event.body, out);
-    }
+    body("payload", &event.body, json::check(&event.body).is_ok(), out);
     out.push(b'}');
+}
+
+/// Adds the body as a member of that name: its own text where it is JSON, or else, `_base64` behind the name, in base64
+/// (RFC 4648 section 4, with padding).
+pub(super) fn body(name: &str, body: &[u8], is_json: bool, out: &mut Vec<u8>) {
+    if is_json {
+        put(out, format_args!(",\"{name}\":"));
+        json::one_line(body, out);
+    } else {
+        put(out, format_args!(",\"{name}_base64\":\""));
+        let mut encoded = String::new();
+        STANDARD.encode_string(body, &mut encoded);
+        out.extend_from_slice(encoded.as_bytes());
+        out.push(b'"');
+    }
 }
 
 fn metadata(headers: &Headers, out: &mut Vec<u8>) {
@@ -82,15 +91,6 @@ pub(super) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 /// Adds text as a JSON string.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("text is always writable");
-}
-
-/// Adds bytes as a JSON string in base64 (RFC 4648 section 4, with padding).
-pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut encoded = String::new();
-    STANDARD.encode_string(bytes, &mut encoded);
-    out.extend_from_slice(encoded.as_bytes());
-    out.push(b'"');
 }
 
 /// The first value of a header as text.

@@ -7,6 +7,7 @@ use super::handshake::Handshake;
 use super::presets::{KINDS, PRESETS, Place, Preset, TOLERANCE, Way, hex};
 use super::token::{Shape, Token};
 use super::{BuildError, Decide, Options, Source, Validator};
+use crate::json::Pointer;
 use crate::secret::Key;
 use crate::signature::{At, Engine, Scheme, Stamp, Unit};
 
@@ -62,7 +63,7 @@ pub(super) fn build(kind: &str, options: &Options, keys: Vec<Key>) -> Result<Val
 fn sources(places: &[Place]) -> Vec<Source> {
     let source = |place: &Place| match place {
         Place::Header(name) => Source::Header(HeaderName::from_static(name)),
-        Place::Body(pointer) => Source::Body((*pointer).to_owned()),
+        Place::Body(pointer) => Source::Body(Pointer::parse(pointer).expect("a constant that is one")),
     };
     places.iter().map(source).collect()
 }
@@ -203,15 +204,7 @@ fn written<'a>(preset: &Preset, options: &'a Options, errors: &mut Vec<BuildErro
     let timestamp = options.timestamp.as_ref().map(|source| Stamp {
         at: match source {
             Source::Header(name) => At::Header(name.as_str()),
-            Source::Body(pointer) => {
-                if !pointer.starts_with('/') {
-                    errors.push(
-                        BuildError::new("timestamp", format!("`{pointer}` is not a JSON pointer"))
-                            .hint("such as `/event/time`"),
-                    );
-                }
-                At::Body(pointer)
-            }
+            Source::Body(pointer) => At::Body(pointer.as_str()),
         },
         unit: Unit::Either,
         tolerance: TOLERANCE,

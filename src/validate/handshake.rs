@@ -1,11 +1,14 @@
 //! The handshakes of providers: the reply each wants, and nothing recorded. Nothing here makes a request genuine.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 
 use super::Reply;
 use crate::event::Incoming;
+use crate::json::Pointer;
 use crate::secret::Secret;
 use crate::signature::{fields, in_body, unescape};
 
@@ -28,7 +31,18 @@ pub(super) enum Handshake {
     Discord,
 }
 
+static TYPE: LazyLock<Pointer> = LazyLock::new(|| pointer("/type"));
+static CHALLENGE: LazyLock<Pointer> = LazyLock::new(|| pointer("/challenge"));
+static EVENT_TYPE: LazyLock<Pointer> = LazyLock::new(|| pointer("/event/type"));
+
+fn pointer(text: &str) -> Pointer {
+    Pointer::parse(text).expect("a constant that is one")
+}
+
 const HOOK_SECRET: &str = "x-hook-secret";
+
+/// Slack's type of what is no event.
+const ASKS: &str = "url_verification";
 
 /// Handshakes are small; a larger body is an event, and not parsed here.
 const MAX_BODY: usize = 16 * 1024;
@@ -56,23 +70,20 @@ impl Handshake {
 
     /// The reply to a handshake whose signature was good.
     pub(super) fn verified(self, incoming: &Incoming) -> Option<Reply> {
+        let body = &*incoming.body;
         match self {
             Self::BitbucketPing => self.unsigned(incoming),
-            Self::Slack => {
+            Self::Slack if body.len() <= MAX_BODY => {
                 // Found in a glance or not at all: events need not be parsed for it.
-                let asks = b"url_verification";
-                let may_ask = incoming.body.len() <= MAX_BODY && incoming.body.windows(asks.len()).any(|at| at == asks);
-                let is = may_ask && in_body(&incoming.body, "/type")?.as_bytes() == asks;
-                is.then(|| text(&in_body(&incoming.body, "/challenge").unwrap_or_default()))
+                memchr::memmem::find(body, ASKS.as_bytes())?;
+                let [kind, challenge] = in_body(body, [&TYPE, &CHALLENGE]);
+                (kind? == ASKS).then(|| text(&challenge.unwrap_or_default()))
             }
-            Self::Discord => {
-                let value = |pointer| in_body(&incoming.body, pointer).filter(|_| incoming.body.len() <= MAX_BODY);
-                match value("/type")?.as_str() {
-                    "0" => Some(empty(204)),
-                    "1" if value("/event/type").is_none() => Some(json("{\"type\":1}")),
-                    _ => None,
-                }
-            }
+            Self::Discord if body.len() <= MAX_BODY => match in_body(body, [&TYPE, &EVENT_TYPE]) {
+                [Some(kind), _] if kind == "0" => Some(empty(204)),
+                [Some(kind), None] if kind == "1" => Some(json("{\"type\":1}")),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -117,22 +117,9 @@ const fn stamp(at: At<'static>, unit: Unit) -> Stamp<'static> {
     Stamp { at, unit, tolerance: TOLERANCE, future: true }
 }
 
-/// Standard Webhooks (specification, "Verifying signatures") and what follows it.
-const fn standard(
-    header: &'static str,
-    id: &'static str,
-    time: &'static str,
-    ed25519: Option<&'static str>,
-) -> Scheme<'static> {
-    Scheme {
-        list: Some(List { separator: b' ', item: "v1,", ed25519 }),
-        signed: "{id}.{timestamp}.{body}",
-        timestamp: Some(stamp(At::Header(time), Unit::Seconds)),
-        id: Some(id),
-        key: KeyForm::Base64,
-        ..base64(header)
-    }
-}
+/// Standard Webhooks with the asymmetric signatures beside the symmetric ones.
+const STANDARD_BOTH: Scheme<'static> =
+    Scheme { list: Some(List { separator: b' ', item: "v1,", ed25519: Some("v1a,") }), ..Scheme::STANDARD_WEBHOOKS };
 
 const GITLAB_TYPE: &[Place] = &[B("/object_kind"), B("/event_name"), H("x-gitlab-event")];
 
@@ -151,7 +138,7 @@ pub(super) static PRESETS: [Preset; 40] = [
     Preset::new("gitlab", Way::Raw(Some("x-gitlab-token")))
         .event_type(GITLAB_TYPE)
         .delivery_id(&[H("idempotency-key")]),
-    Preset::signed("gitlab-signed", standard("webhook-signature", "webhook-id", "webhook-timestamp", None))
+    Preset::signed("gitlab-signed", Scheme::STANDARD_WEBHOOKS)
         .event_type(GITLAB_TYPE)
         .delivery_id(&[H("webhook-id")])
         .carries(&["x-gitlab-token"]),
@@ -214,12 +201,18 @@ pub(super) static PRESETS: [Preset; 40] = [
     )
     .event_type(&[H("linear-event")])
     .delivery_id(&[H("linear-delivery")]),
-    Preset::signed("standard-webhooks", standard("webhook-signature", "webhook-id", "webhook-timestamp", Some("v1a,")))
-        .event_type(&[B("/type")])
-        .delivery_id(&[H("webhook-id")]),
-    Preset::signed("svix", standard("svix-signature", "svix-id", "svix-timestamp", Some("v1a,")))
-        .event_type(&[B("/type")])
-        .delivery_id(&[H("svix-id")]),
+    Preset::signed("standard-webhooks", STANDARD_BOTH).event_type(&[B("/type")]).delivery_id(&[H("webhook-id")]),
+    Preset::signed(
+        "svix",
+        Scheme {
+            header: "svix-signature",
+            timestamp: Some(stamp(At::Header("svix-timestamp"), Unit::Seconds)),
+            id: Some("svix-id"),
+            ..STANDARD_BOTH
+        },
+    )
+    .event_type(&[B("/type")])
+    .delivery_id(&[H("svix-id")]),
     // A later version beside `v1` is passed over and never a way around it.
     Preset::signed("circleci", Scheme { list: Some(commas("v1=")), ..hex("circleci-signature") })
         .event_type(&[H("circleci-event-type"), B("/type")])

@@ -34,7 +34,7 @@ const PAYLOADS: [(&str, &str, Option<&str>, Option<&str>); 17] = [
 fn first(sources: &[Source], body: &Value) -> Option<String> {
     sources.iter().find_map(|source| match source {
         Source::Header(_) => None,
-        Source::Body(pointer) => match body.pointer(pointer)? {
+        Source::Body(pointer) => match body.pointer(pointer.as_str())? {
             Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         },

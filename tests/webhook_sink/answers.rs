@@ -22,6 +22,21 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Full<By
     response.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a response")
 }
 
+/// A receiver that answers each request with that text and the end of the connection.
+async fn saying(said: impl Into<Bytes>) -> String {
+    let said = said.into();
+    raw(move |_, mut stream| {
+        let said = said.clone();
+        async move {
+            read_small(&mut stream).await;
+            // It may be cut off in the middle, which can be the point.
+            let _ = stream.write_all(&said).await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn delivered_is_2xx_and_nothing_else() {
     for status in (200..=599).filter(|status| status % 100 < 30) {
@@ -151,16 +166,7 @@ async fn what_is_not_an_answer_is_refused() {
     ];
     for said in answers {
         let begin = said.chars().take(60).collect::<String>();
-        let url = raw(move |_, mut stream| {
-            let said = said.clone();
-            async move {
-                read_small(&mut stream).await;
-                // It may be cut off in the middle, which is the point.
-                let _ = stream.write_all(said.as_bytes()).await;
-                let _ = stream.shutdown().await;
-            }
-        })
-        .await;
+        let url = saying(said).await;
         let refusal = refused(&open(&settings(&url)), small()).await;
         assert_eq!((refusal.label, refusal.give_up), ("protocol", false), "{begin:?}: {refusal:?}");
         assert!(!refusal.reason.is_empty());
@@ -169,23 +175,14 @@ async fn what_is_not_an_answer_is_refused() {
 
 #[tokio::test]
 async fn a_no_stands_however_it_ends() {
-    let url = raw(|_, mut stream| async move {
-        read_small(&mut stream).await;
-        let said = b"HTTP/1.1 410 Gone\r\ncontent-length: 10\r\n\r\nshort";
-        stream.write_all(said).await.expect("written");
-    })
-    .await;
+    let url = saying("HTTP/1.1 410 Gone\r\ncontent-length: 10\r\n\r\nshort").await;
     let refusal = refused(&open(&settings(&url)), small()).await;
     assert_eq!((refusal.label, refusal.status, refusal.give_up), ("http_status", Some(410), true));
 }
 
 #[tokio::test]
 async fn an_interim_answer_is_not_the_answer() {
-    let url = raw(|_, mut stream| async move {
-        read_small(&mut stream).await;
-        let said = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n";
-        stream.write_all(said).await.expect("written");
-    })
-    .await;
+    let interim = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n";
+    let url = saying(format!("{interim}HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")).await;
     assert_eq!(refused(&open(&settings(&url)), small()).await.status, Some(StatusCode::SERVICE_UNAVAILABLE.as_u16()));
 }

@@ -24,18 +24,18 @@ mod client;
 mod connect;
 mod once;
 mod request;
-mod sign;
 mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
 pub use once::{Answered, post};
 
+use self::request::Unsigned;
 use crate::event::Millis;
 use crate::secret::{Key, Secret};
 use crate::sink::{Capacity, Delivery, Outcome, Outcomes, Refusal, Sink};
@@ -95,8 +95,8 @@ pub enum OpenError {
     HeaderName(HeaderName),
     /// The value of a configured header holds what a header cannot.
     HeaderValue(HeaderName),
-    /// The secret of the key with this id is not base64.
-    SignKey(String),
+    /// A signing secret, and what is wrong with it.
+    Sign(String),
     /// A certificate or key file, and what is wrong with it.
     File(PathBuf, String),
     /// The system's certificate authorities cannot be had.
@@ -109,9 +109,7 @@ impl fmt::Display for OpenError {
             Self::Url(problem) => write!(f, "the `url` {problem}"),
             Self::HeaderName(name) => write!(f, "the header `{name}` cannot be configured, forebay writes it itself"),
             Self::HeaderValue(name) => write!(f, "the value of the header `{name}` cannot be sent in a header"),
-            Self::SignKey(id) => {
-                write!(f, "the signing secret `{id}` is not base64, with or without `whsec_` before it")
-            }
+            Self::Sign(problem) => write!(f, "requests cannot be signed: {problem}"),
             Self::File(path, problem) => write!(f, "`{}` {problem}", path.display()),
             Self::Roots(problem) => write!(f, "no certificate authorities found on this system: {problem}"),
         }
@@ -147,11 +145,12 @@ impl Webhook {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Outcome {
-        let now = now();
-        let Ok(request) = self.template.build(delivery, now) else {
-            let reason = "no key to sign with is valid at this time".to_owned();
-            return Err(Refusal { label: "sign", reason, ..Refusal::default() });
-        };
+        let now = Millis::now();
+        let request = self.template.build(delivery, now).map_err(|Unsigned(reason)| Refusal {
+            label: "sign",
+            reason,
+            ..Refusal::default()
+        })?;
         let mut head = None;
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| client::refusal(&error))?;
@@ -221,9 +220,4 @@ fn check_url(url: &http::Uri) -> Result<(), OpenError> {
         return Err(OpenError::Url("holds a user or password; put them into `headers.authorization`"));
     }
     Ok(())
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -6,9 +6,9 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
-use super::sign::Signer;
 use super::{Format, HeaderText, OpenError, Settings};
 use crate::event::{Event, Millis};
+use crate::signature::{Engine, Scheme};
 use crate::sink::{Delivery, cloudevents, text};
 
 const EVENT_ID: HeaderName = HeaderName::from_static("forebay-event-id");
@@ -17,21 +17,19 @@ const TOPIC: HeaderName = HeaderName::from_static("forebay-topic");
 const TYPE: HeaderName = HeaderName::from_static("forebay-type");
 const ATTEMPT: HeaderName = HeaderName::from_static("forebay-attempt");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("forebay/", env!("CARGO_PKG_VERSION")));
 
-/// The keys of the sink have all run out, or none has begun.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoValidKey;
+/// Why a request that is to be signed could not be, in words: the keys of the sink have all run out, or none has begun.
+#[derive(Debug)]
+pub(super) struct Unsigned(pub(super) String);
 
 /// What requests of one sink have in common.
 pub(super) struct Template {
     url: Uri,
     format: Format,
-    signer: Signer,
+    /// Set where requests are signed.
+    signer: Option<Engine>,
     configured: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -58,12 +56,7 @@ impl Template {
                 Ok((name.clone(), value))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            url: settings.url.clone(),
-            format: settings.format,
-            signer: Signer::new(&settings.sign).map_err(OpenError::SignKey)?,
-            configured,
-        })
+        Ok(Self { url: settings.url.clone(), format: settings.format, signer: signer(settings)?, configured })
     }
 
     /// The request for one attempt.
@@ -71,7 +64,7 @@ impl Template {
     /// # Errors
     /// When it is to be signed and no key is valid now: a receiver that checks signatures would take an unsigned
     /// request for a forged one.
-    pub(super) fn build(&self, delivery: &Delivery, now: Millis) -> Result<Request<Full<Bytes>>, NoValidKey> {
+    pub(super) fn build(&self, delivery: &Delivery, now: Millis) -> Result<Request<Full<Bytes>>, Unsigned> {
         let event = &delivery.event;
         // Enough for what providers send and for ours, so that the map is not built twice.
         let mut headers = HeaderMap::with_capacity(32);
@@ -116,23 +109,15 @@ impl Template {
     }
 
     /// forebay's headers, in place of any that came in under the same names.
-    fn add_ours(
-        &self,
-        delivery: &Delivery,
-        now: Millis,
-        body: &[u8],
-        headers: &mut HeaderMap,
-    ) -> Result<(), NoValidKey> {
+    fn add_ours(&self, delivery: &Delivery, now: Millis, body: &[u8], headers: &mut HeaderMap) -> Result<(), Unsigned> {
         let event = &delivery.event;
-        let id_text = event.id.to_string();
-        let signature =
-            if self.signer.is_empty() { None } else { Some(self.signer.sign(&id_text, now, body).ok_or(NoValidKey)?) };
-        let id = shared(Bytes::from(id_text));
-        if let Some(signature) = signature {
-            headers.insert(WEBHOOK_ID, id.clone());
-            headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(now.seconds()));
-            headers.insert(WEBHOOK_SIGNATURE, shared(Bytes::from(signature)));
+        let id = event.id.to_string();
+        if let Some(signer) = &self.signer {
+            for (name, value) in signer.sign("", body, &id, now).map_err(Unsigned)? {
+                headers.insert(name, shared(Bytes::from(value)));
+            }
         }
+        let id = shared(Bytes::from(id));
         headers.insert(USER_AGENT, AGENT);
         headers.insert(EVENT_ID, id.clone());
         headers.insert(IDEMPOTENCY_KEY, id);
@@ -144,6 +129,16 @@ impl Template {
         headers.insert(ATTEMPT, HeaderValue::from(delivery.attempt));
         Ok(())
     }
+}
+
+fn signer(settings: &Settings) -> Result<Option<Engine>, OpenError> {
+    if settings.sign.is_empty() {
+        return Ok(None);
+    }
+    Engine::new(&Scheme::STANDARD_WEBHOOKS, settings.sign.clone(), None).map(Some).map_err(|errors| {
+        let problems: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+        OpenError::Sign(problems.join("; "))
+    })
 }
 
 fn shared(ascii: Bytes) -> HeaderValue {
