@@ -188,7 +188,7 @@ impl State {
     /// # Errors
     /// When that failed.
     pub fn barrier(&self) -> Result<(), String> {
-        self.call(|store| store.barrier())?
+        self.call(Store::barrier)?
     }
 
     /// Notes a change soon. Once it is written, `hold` is moved on, so that retention may follow.
