@@ -96,7 +96,8 @@ impl App {
         let what = || format!("open the journal `{}`", path.display());
         let disk = RealDisk::open(&path).map_err(|why| failed(what())(&why))?;
         let lock = take_lock(&path).map_err(|why| failed(what())(&why))?;
-        let has_log = disk.list().map_err(|why| failed(what())(&why))?.iter().any(|name| name.ends_with(".log"));
+        let is_log = |name: &String| std::path::Path::new(name).extension().is_some_and(|extension| extension == "log");
+        let has_log = disk.list().map_err(|why| failed(what())(&why))?.iter().any(is_log);
         let state = State::open(&path, has_log).map_err(|why| failed(what())(&why))?;
         let opening = Opening {
             dedupe: plan.topics.iter().filter_map(|topic| topic.dedupe).max().unwrap_or_default(),

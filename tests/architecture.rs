@@ -27,8 +27,9 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ("command", &["journal"], "one process owns a journal"),
 ];
 
-/// Exceptions from [`NEVER`]: names of settings, behind which is no journal.
-const EXCEPT: &[(&str, &str)] = &[("command", "journal::Sync")];
+/// Exceptions from [`NEVER`]: the name of a setting, behind which is no journal, and the proof that a request is genuine,
+/// without which there is no record.
+const EXCEPT: &[(&str, &str)] = &[("command", "journal::Sync"), ("journal", "validate::Verified")];
 
 /// Words that only some places may use: the word, the beginnings of the paths of these, and why.
 const ONLY: &[(&str, &[&str], &str)] = &[

@@ -2,7 +2,7 @@
 //!
 //! - `GET /healthz`: 200 as long as the process answers;
 //! - `GET /readyz`: 200 while the journal takes events and nothing is stopping, else 503; never depends on sinks;
-//! - `GET /metrics`: all metrics in the OpenMetrics text format.
+//! - `GET /metrics`: all metrics in the `OpenMetrics` text format.
 //!
 //! Where a token is configured, everything but the two probes asks for it.
 
@@ -52,14 +52,13 @@ impl AdminDoor {
             return answer;
         }
         match path {
-            "/healthz" => reply::json(StatusCode::OK, r#"{"status":"ok"}"#),
             "/readyz" if self.ingest.is_draining() => {
                 reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"stopping"}"#)
             }
             "/readyz" if !self.ingest.journal().is_writable() => {
                 reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"the journal takes no events"}"#)
             }
-            "/readyz" => reply::json(StatusCode::OK, r#"{"status":"ok"}"#),
+            "/healthz" | "/readyz" => reply::json(StatusCode::OK, r#"{"status":"ok"}"#),
             _ if !self.is_allowed(request) => {
                 let mut answer =
                     reply::error_json(StatusCode::UNAUTHORIZED, "AuthenticationError", "the admin token is needed");

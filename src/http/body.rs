@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming as Body};
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -82,7 +82,7 @@ pub(super) async fn read(
         return Err(Refusal::NoRoom);
     }
     let mut first = None;
-    let mut whole = BytesMut::new();
+    let mut whole = Vec::new();
     // Most bodies are there already: the timer is set only for those that are not.
     let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
     loop {
@@ -109,13 +109,17 @@ pub(super) async fn read(
             first = Some(data);
             continue;
         }
+        if whole.capacity() < total {
+            // What the sender says it will send is reserved already. Otherwise twice as much as before, as far as there
+            // is room: memory that was taken ahead counts as well.
+            let ahead = length.unwrap_or_else(|| (2 * total as u64).min(limit)).max(total as u64);
+            let size = if reservation.grow_to(ahead) { ahead } else { total as u64 };
+            whole.reserve_exact(usize::try_from(size).unwrap_or(total).saturating_sub(whole.len()));
+        }
         if let Some(first) = first.take() {
-            // The memory is already reserved, so what the sender says it will send may be believed.
-            let expected = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-            whole.reserve(expected.max(total));
             whole.extend_from_slice(&first);
         }
         whole.extend_from_slice(&data);
     }
-    Ok((first.unwrap_or_else(|| whole.freeze()), reservation))
+    Ok((first.unwrap_or_else(|| whole.into()), reservation))
 }

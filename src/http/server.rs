@@ -221,11 +221,17 @@ async fn serve<S: Service>(
         tokio::spawn(async move {
             let served = match accepted {
                 Accepted::Tcp(stream, peer) => match TcpStream::from_std(stream) {
-                    Ok(stream) => Ok(connection(stream, Some(peer), service, local, pace, stopped).await),
+                    Ok(stream) => {
+                        connection(stream, Some(peer), service, local, pace, stopped).await;
+                        Ok(())
+                    }
                     Err(error) => Err(error),
                 },
                 Accepted::Unix(stream) => match UnixStream::from_std(stream) {
-                    Ok(stream) => Ok(connection(stream, None, service, local, pace, stopped).await),
+                    Ok(stream) => {
+                        connection(stream, None, service, local, pace, stopped).await;
+                        Ok(())
+                    }
                     Err(error) => Err(error),
                 },
             };

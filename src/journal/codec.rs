@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::event::{Event, EventId, Headers, Millis, Seq, Text};
 use crate::validate::Verified;
 
-const RECORD_MAGIC: u32 = 0x5942_4631;
+/// The first bytes of every record.
+pub(super) const RECORD_BEGINS: [u8; 4] = *b"1FBY";
 const SEGMENT_MAGIC: &[u8; 8] = b"FOREBAY1";
 
 /// The version of the format this program writes.
@@ -64,7 +65,7 @@ pub struct Record {
 pub struct TooLarge;
 
 /// The parts of a record, as the ingress knows them.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Draft<'a> {
     /// The request: nothing is recorded that no validator has vouched for.
     pub request: &'a Verified,
@@ -106,7 +107,7 @@ impl Record {
         if draft.delivery_id.is_some() {
             flags |= HAS_DELIVERY_ID;
         }
-        put(&mut head, 0, RECORD_MAGIC.to_le_bytes());
+        put(&mut head, 0, RECORD_BEGINS);
         put(&mut head, 4, length.to_le_bytes());
         put(&mut head, 12, crc32c::crc32c(&body).to_le_bytes());
         put(&mut head, 24, time.0.to_le_bytes());
@@ -205,7 +206,7 @@ pub(super) fn look(bytes: &[u8], salt: u32) -> Look {
     let headers = u32::from_le_bytes(get(bytes, 68));
     let adds_up = u64::from(head_length)
         == FIXED as u64 + u64::from(topic) + u64::from(kind) + u64::from(delivery_id) + u64::from(headers);
-    if u32::from_le_bytes(get(bytes, 0)) != RECORD_MAGIC || !adds_up || length < head_length {
+    if bytes[..4] != RECORD_BEGINS || !adds_up || length < head_length {
         return Look::Nothing;
     }
     let Some(head) = bytes.get(..head_length as usize) else {

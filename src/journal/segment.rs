@@ -164,7 +164,13 @@ impl Scanner {
                 Some(found) if found.head.seq.0 < numbers.start => self.skip(&found),
                 // Numbers only grow within a segment.
                 Some(_) => return Ok(None),
-                None => self.offset += 8,
+                None => {
+                    self.offset += 8;
+                    // On to the next place that could be the beginning of one, of those that have been read.
+                    let window = self.window(codec::FIXED)?;
+                    let to_go = memchr::memmem::find(&window, &codec::RECORD_BEGINS).unwrap_or(window.len());
+                    self.offset += (to_go / 8 * 8) as u64;
+                }
             }
         }
     }

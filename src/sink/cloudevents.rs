@@ -1,4 +1,4 @@
-//! An event in the form of `CloudEvents` 1.0.2, JSON format.
+//! An event in the form of CloudEvents 1.0.2: one set of attributes for both modes, as JSON and as HTTP headers.
 //!
 //! | attribute | value |
 //! | --- | --- |
@@ -11,35 +11,42 @@
 //! | `forebayseq` | the sequence number; a string, since integers there have 32 bits |
 //! | `forebaytopic`, `forebaytype` | topic, and type where there is one |
 //! | `forebaydelivery` | the provider's delivery id, where there is one |
+//!
+//! In binary mode (HTTP binding 3.1) `datacontenttype` is the header `content-type`, each of the others a header that
+//! begins with `ce-`, and the body stays as it is. In structured mode (JSON format 3.1) the body is one more member:
+//!
+//! | member | value |
+//! | --- | --- |
 //! | `data` | a well-formed JSON body under a JSON content type (or none), its text without line breaks between tokens |
 //! | `data_base64` | any other body |
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::line::{base64, header, put, string};
+use super::text;
 use crate::event::Event;
 use crate::json;
 
+/// The media type of one event in JSON.
+pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
+
+/// What an attribute's name as a header has before it.
+const PREFIX: &str = "ce-";
+
 /// Adds the event as one JSON object (structured content mode) on one line, without a line break at the end.
 pub fn structured(event: &Event, out: &mut Vec<u8>) {
-    put(out, format_args!("{{\"specversion\":\"1.0\",\"id\":\"{}\",\"source\":", event.id));
-    string(&source(event), out);
-    out.extend_from_slice(b",\"type\":");
-    string(&kind(event), out);
-    put(out, format_args!(",\"time\":\"{}\",\"datacontenttype\":", event.time));
-    let sent_as = header(event, "content-type").filter(|value| !value.is_empty());
-    let json = sent_as.as_deref().is_none_or(is_json) && json::check(&event.body).is_ok();
-    let otherwise = if json { "application/json" } else { "application/octet-stream" };
-    string(sent_as.as_deref().unwrap_or(otherwise), out);
-    put(out, format_args!(",\"forebayseq\":\"{}\",\"forebaytopic\":", event.seq));
-    string(&event.topic, out);
-    for (name, value) in [("forebaytype", &event.kind), ("forebaydelivery", &event.delivery_id)] {
-        if let Some(value) = value {
-            put(out, format_args!(",\"{name}\":"));
-            string(value, out);
-        }
+    let mut before = '{';
+    for (name, value) in attributes(event) {
+        put(out, format_args!("{before}\"{}\":", &name[PREFIX.len()..]));
+        string(&value, out);
+        before = ',';
     }
+    let (content_type, json) = content_type(event);
+    out.extend_from_slice(b",\"datacontenttype\":");
+    string(&content_type, out);
     if json {
         out.extend_from_slice(b",\"data\":");
         json::one_line(&event.body, out);
@@ -50,22 +57,53 @@ pub fn structured(event: &Event, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// The `source` attribute, a URI reference.
-pub fn source(event: &Event) -> String {
-    let mut text = String::from("/topics/");
-    for b in event.topic.bytes() {
-        // Unreserved characters, RFC 3986 section 2.3.
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            text.push(char::from(b));
-        } else {
-            write!(text, "%{b:02X}").expect("memory takes every write");
-        }
+/// Adds the attributes as headers (binary content mode), in place of any under the same names.
+pub fn binary(event: &Event, headers: &mut HeaderMap) {
+    for (name, value) in attributes(event) {
+        headers.insert(HeaderName::from_static(name), text::strict(&value));
     }
-    text
+    let sent_as = event.headers.get(CONTENT_TYPE.as_str()).filter(|value| !value.is_empty());
+    let value = match sent_as {
+        Some(value) => HeaderValue::from_bytes(value).ok(),
+        None => Some(text::plain(&content_type(event).0)),
+    };
+    if let Some(value) = value {
+        headers.insert(CONTENT_TYPE, value);
+    }
+}
+
+/// All attributes but `datacontenttype`, under their names as headers.
+fn attributes(event: &Event) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+    [
+        ("ce-specversion", Some("1.0".into())),
+        ("ce-id", Some(event.id.to_string().into())),
+        ("ce-source", Some(source(event).into())),
+        ("ce-type", Some(kind(event))),
+        ("ce-time", Some(event.time.to_string().into())),
+        ("ce-forebayseq", Some(event.seq.to_string().into())),
+        ("ce-forebaytopic", Some(Cow::Borrowed(&*event.topic))),
+        ("ce-forebaytype", event.kind.as_deref().map(Cow::Borrowed)),
+        ("ce-forebaydelivery", event.delivery_id.as_deref().map(Cow::Borrowed)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// The `datacontenttype` attribute, and whether the body is JSON by what it says and by what it is.
+fn content_type(event: &Event) -> (Cow<'_, str>, bool) {
+    let sent_as = header(event, CONTENT_TYPE.as_str()).filter(|value| !value.is_empty());
+    let json = sent_as.as_deref().is_none_or(is_json) && json::check(&event.body).is_ok();
+    let otherwise = if json { "application/json" } else { "application/octet-stream" };
+    (sent_as.unwrap_or(Cow::Borrowed(otherwise)), json)
+}
+
+/// The `source` attribute, a URI reference.
+fn source(event: &Event) -> String {
+    format!("/topics/{}", text::segment(&event.topic))
 }
 
 /// The `type` attribute.
-pub fn kind(event: &Event) -> Cow<'_, str> {
+fn kind(event: &Event) -> Cow<'_, str> {
     match event.kind.as_deref() {
         Some(kind) if !kind.is_empty() => format!("{}.{kind}", &*event.topic).into(),
         _ => Cow::Borrowed(&event.topic),
@@ -103,6 +141,31 @@ mod tests {
         assert_eq!(read(&event), want);
         let attributes = want.as_object().expect("an object").keys().filter(|name| *name != "data_base64");
         assert!(attributes.into_iter().all(|name| name.len() <= 20 && name.bytes().all(|b| b.is_ascii_lowercase())));
+    }
+
+    #[test]
+    fn both_modes_have_the_same_attributes() {
+        for (content_type, body, want) in [
+            (&b"text/plain"[..], &b"1"[..], "text/plain"),
+            (b"", b"1", "application/json"),
+            (b"", b"\xff", "application/octet-stream"),
+        ] {
+            let event = event(Some("push"), &[("content-type", content_type)], body);
+            let mut headers = HeaderMap::new();
+            binary(&event, &mut headers);
+            assert_eq!(headers[CONTENT_TYPE], want);
+            let structured = read(&event);
+            let structured = structured.as_object().expect("an object");
+            assert_eq!(structured["datacontenttype"], want);
+            let mut seen = 0;
+            for (name, value) in structured {
+                if let Some(header) = headers.get(format!("ce-{name}")) {
+                    assert_eq!(value, header.to_str().expect("ASCII"), "{name}");
+                    seen += 1;
+                }
+            }
+            assert_eq!((seen, headers.len(), structured.len()), (9, 10, 11), "all but the content type and the data");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod file;
 pub mod line;
 pub mod readable;
 pub mod stdout;
+mod text;
 mod thread;
 pub mod webhook;
 
@@ -87,7 +88,7 @@ pub enum LineFormat {
     /// forebay's own JSON envelope.
     #[default]
     Envelope,
-    /// `CloudEvents` 1.0 in JSON.
+    /// CloudEvents 1.0 in JSON.
     CloudEvents,
     /// The body and a line break.
     Raw,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::client::{Answer, Client, eventually};
 
 /// A folder with a configuration in it, for one daemon after the other.
-pub struct Home {
+pub(crate) struct Home {
     folder: TempDir,
     /// Set for each daemon that is started here.
     pub env: Vec<(String, String)>,
@@ -33,26 +33,26 @@ format = "json"
 
 impl Home {
     /// `ingress`: further lines for the table `[ingress]`; `rest`: topics and subscribers.
-    pub fn new(ingress: &str, rest: &str) -> Self {
+    pub(crate) fn new(ingress: &str, rest: &str) -> Self {
         Self::with_text(&(PREAMBLE.replace("INGRESS", ingress) + rest))
     }
 
     /// The whole text of the configuration.
-    pub fn with_text(text: &str) -> Self {
+    pub(crate) fn with_text(text: &str) -> Self {
         let home = Self { folder: tempfile::tempdir().expect("a folder"), env: Vec::new() };
         home.configure(text);
         home
     }
 
-    pub fn configure(&self, text: &str) {
+    pub(crate) fn configure(&self, text: &str) {
         std::fs::write(self.path("forebay.toml"), text).expect("the configuration is written");
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
         command.arg("-c").arg(self.path("forebay.toml"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -60,7 +60,7 @@ impl Home {
     }
 
     /// Starts a daemon and waits until it is ready.
-    pub fn start(&self) -> Daemon {
+    pub(crate) fn start(&self) -> Daemon {
         let mut command = self.command();
         command.arg("serve");
         Daemon::spawn(command)
@@ -68,7 +68,7 @@ impl Home {
 }
 
 /// A daemon that runs. Killed when dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     /// `host:port` of the ingress.
     pub ingress: String,
@@ -99,12 +99,12 @@ fn ready(line: &str, field: &str) -> Option<String> {
 
 impl Daemon {
     /// Starts a command that ends up serving, and waits until it says so.
-    pub fn spawn(command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
         Self::spawn_with(command, Stdio::null())
     }
 
     /// The same, with something as standard input.
-    pub fn spawn_with(mut command: Command, input: Stdio) -> Self {
+    pub(crate) fn spawn_with(mut command: Command, input: Stdio) -> Self {
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (log, out) = (Arc::default(), Arc::default());
@@ -125,61 +125,61 @@ impl Daemon {
         daemon
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// What it has logged so far.
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().expect("not poisoned").clone()
     }
 
     /// What it has written to standard output so far.
-    pub fn out(&self) -> Vec<String> {
+    pub(crate) fn out(&self) -> Vec<String> {
         self.out.lock().expect("not poisoned").clone()
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(&self.ingress).expect("the ingress listens")
     }
 
     /// Posts to a topic on a connection of its own.
-    pub fn post(&self, topic: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn post(&self, topic: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.client().post(&format!("/api/events/http/{topic}"), headers, body).expect("an answer")
     }
 
-    pub fn admin(&self, path: &str) -> Answer {
+    pub(crate) fn admin(&self, path: &str) -> Answer {
         Client::connect(&self.admin).expect("the admin listener listens").get(path).expect("an answer")
     }
 
     /// The value of a metric, by its name with labels, such as `forebay_events_total{topic="github"}`.
-    pub fn metric(&self, series: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let text = self.admin("/metrics").text();
         let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
         rustix::process::kill_process(pid, signal).expect("it is our child");
     }
 
     /// SIGKILL. Answers when the process is gone.
-    pub fn kill(mut self) -> Vec<String> {
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().expect("it is our child");
         self.wait();
         self.out()
     }
 
     /// SIGTERM, and how it ended.
-    pub fn stop(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
         self.signal(rustix::process::Signal::TERM);
         let status = self.wait();
         (status, self.out(), self.log())
     }
 
     /// Waits for the end, and for the last line of output.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = eventually("the daemon ends", || self.child.try_wait().expect("it is our child"));
         for reader in self.readers.drain(..) {
             reader.join().expect("readers do not panic");

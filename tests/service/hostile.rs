@@ -33,8 +33,13 @@ const INNER: &str = "POST /api/events/http/smuggled HTTP/1.1\r\nHost: h\r\nConte
 const MARKER: &str =
     "POST /api/events/http/marker HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
 
-fn events(daemon: &Daemon, topic: &str) -> f64 {
-    daemon.metric(&format!("forebay_events_total{{topic=\"{topic}\"}}")).expect("a topic's metric")
+fn events(daemon: &Daemon, topic: &str) -> u64 {
+    daemon
+        .metric(&format!("forebay_events_total{{topic=\"{topic}\"}}"))
+        .expect("a topic's metric")
+        .to_string()
+        .parse()
+        .expect("a whole number")
 }
 
 /// Sends a request and the marker behind it, and says what became of both.
@@ -45,9 +50,9 @@ fn fate(daemon: &Daemon, request: &str) -> (Vec<u16>, Fate) {
         answers(&exchange(&daemon.ingress, bytes.as_bytes())).iter().map(|answer| answer.status).collect();
     let taken = (events(daemon, "open") - before.0, events(daemon, "marker") - before.1);
     let fate = match (statuses.as_slice(), taken) {
-        ([202, 202], (1.0, 1.0)) => Fate::Taken,
-        ([202], (1.0, 0.0)) => Fate::Last,
-        ([400 | 408 | 411 | 413 | 415 | 431 | 501 | 505] | [], (0.0, 0.0)) => Fate::Refused,
+        ([202, 202], (1, 1)) => Fate::Taken,
+        ([202], (1, 0)) => Fate::Last,
+        ([400 | 408 | 411 | 413 | 415 | 431 | 501 | 505] | [], (0, 0)) => Fate::Refused,
         other => panic!("{other:?} for {request:?}"),
     };
     (statuses, fate)
@@ -72,7 +77,7 @@ fn nothing_is_smuggled_in_a_body() {
         if got.1 != *want {
             wrong.push(format!("{what}: {got:?} instead of {want:?}"));
         }
-        assert_eq!(events(&daemon, "smuggled"), 0.0, "{what}");
+        assert_eq!(events(&daemon, "smuggled"), 0, "{what}");
     }
     for (line, want) in LINES {
         let request = format!("{line}\r\nHost: h\r\nContent-Length: {}\r\n\r\n{INNER}", INNER.len());
@@ -80,7 +85,7 @@ fn nothing_is_smuggled_in_a_body() {
         if got.1 != *want {
             wrong.push(format!("{line}: {got:?} instead of {want:?}"));
         }
-        assert_eq!(events(&daemon, "smuggled"), 0.0, "{line}");
+        assert_eq!(events(&daemon, "smuggled"), 0, "{line}");
     }
     // HTTP/1.0 has no chunks.
     let old = format!(
@@ -88,12 +93,12 @@ fn nothing_is_smuggled_in_a_body() {
     );
     assert_eq!(fate(&daemon, &old).1, Fate::Refused);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(events(&daemon, "smuggled"), 0.0);
+    assert_eq!(events(&daemon, "smuggled"), 0);
     assert_eq!(
         exchange(&daemon.ingress, INNER.replace("Host", "Connection: close\r\nHost").as_bytes())[9..12],
         *b"202"
     );
-    assert_eq!(events(&daemon, "smuggled"), 1.0, "the inner request is one that would be taken");
+    assert_eq!(events(&daemon, "smuggled"), 1, "the inner request is one that would be taken");
 }
 
 /// A request that breaks off anywhere leaves nothing, and one that is whole is whole.
@@ -130,7 +135,7 @@ fn a_client_that_vanishes_leaves_no_part_of_an_event() {
             }
         }
     }
-    assert_eq!(events(&daemon, "github"), 0.0);
+    assert_eq!(events(&daemon, "github"), 0);
     // Gone before the answer, but not before the end of the request.
     for request in &whole {
         TcpStream::connect(&daemon.ingress).expect("it listens").write_all(request.as_bytes()).expect("sent");
@@ -143,6 +148,6 @@ fn a_client_that_vanishes_leaves_no_part_of_an_event() {
     }
     eventually("all are closed", || (daemon.metric("forebay_ingress_connections")? == 0.0).then_some(()));
     assert_eq!(daemon.metric("forebay_ingress_body_bytes"), Some(0.0));
-    assert_eq!(events(&daemon, "github"), 2.0);
+    assert_eq!(events(&daemon, "github"), 2);
     assert_eq!(daemon.admin("/readyz").status, 200);
 }

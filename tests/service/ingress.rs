@@ -263,6 +263,9 @@ fn gitea_signs_the_payload_of_a_form() {
     assert_eq!((event["topic"].as_str(), event["type"].as_str()), (Some("gitea"), Some("push")));
 }
 
+/// Headers, and the status that answers them.
+type Case = (&'static [(&'static str, &'static str)], u16);
+
 #[test]
 fn addresses_are_seen_through_trusted_proxies_only() {
     let walled = r#"
@@ -271,7 +274,7 @@ validator = { type = "none" }
 allow_from = ["203.0.113.0/24", "2001:db8::/32"]
 "#;
     // The proxies that are trusted, the headers, and what is answered to a peer on the loopback.
-    let cases: [(&str, &[(&[(&str, &str)], u16)]); 2] = [
+    let cases: [(&str, &[Case]); 2] = [
         (
             r#"trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]"#,
             &[

@@ -161,7 +161,8 @@ fn systemd_is_told() {
     let daemon = home.start();
     hear("READY=1");
     let first = hear("WATCHDOG=1");
-    let third = (0..2).map(|_| hear("WATCHDOG=1")).last().expect("two more");
+    hear("WATCHDOG=1");
+    let third = hear("WATCHDOG=1");
     assert!(third - first < Duration::from_secs(2), "{:?}", third - first);
     daemon.signal(Signal::TERM);
     hear("STOPPING=1");

@@ -1,5 +1,7 @@
 //! The real binary, in a folder of its own, over real sockets and under real signals.
 
+#![expect(unreachable_pub, reason = "nothing is outside a test binary; `pub` is what its modules share")]
+
 mod client;
 mod crash;
 mod daemon;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 use base64::Engine;
@@ -103,7 +104,7 @@ fn home(format: &str, hook: &str) -> Home {
 /// Each canary as it is, in Base64 and in hexadecimal.
 fn needles() -> Vec<(String, Vec<u8>)> {
     let forms = |canary: &&str| {
-        let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = canary.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let base64 = BASE64_STANDARD_NO_PAD.encode(canary);
         // The last characters of Base64 depend on what follows.
         let base64 = base64[..base64.len() - 2].to_owned();
@@ -133,7 +134,7 @@ fn refuser() -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let mut stream = stream;
-            let mut part = [0; 65536];
+            let mut part = vec![0; 65536];
             while let Ok(1..) = stream.read(&mut part) {
                 if stream.write_all(b"HTTP/1.1 500 no\r\ncontent-length: 4\r\n\r\nno!\n").is_err() {
                     break;
@@ -290,7 +291,6 @@ fn memory_and_environment_are_shown_to_nobody() {
     let words: Vec<&str> = files.split_whitespace().collect();
     assert_eq!(words[3], words[4], "as many files as are allowed: {files}");
     // The kernel gives the files of a process that must not be dumped to root, whoever runs it.
-    use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("/proc/{}/environ", daemon.pid())).expect("a process").uid();
     assert_eq!(owner, 0);
 }

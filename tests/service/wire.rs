@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::client::{Answer, PATIENCE};
 
 /// Sends bytes on a connection of their own, and gives all that comes back until the other side closes it.
-pub fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
@@ -17,7 +17,7 @@ pub fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// All that comes until the other side closes.
-pub fn rest(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn rest(stream: &mut impl Read) -> Vec<u8> {
     let mut all = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -31,7 +31,7 @@ pub fn rest(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// The answers in a stream of them, none of them to `HEAD`.
-pub fn answers(mut bytes: &[u8]) -> Vec<Answer> {
+pub(crate) fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the end of a head") + 4;
@@ -51,13 +51,13 @@ pub fn answers(mut bytes: &[u8]) -> Vec<Answer> {
 }
 
 /// The files below a folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// A line of `/proc/PID/status` in KiB, such as `VmRSS` or `VmHWM`.
-pub fn memory(pid: u32, name: &str) -> u64 {
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("such a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number")

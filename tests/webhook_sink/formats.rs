@@ -149,7 +149,7 @@ async fn cloudevents_structured() {
     let parsed: Value = serde_json::from_slice(&request.body).expect("JSON");
     assert_eq!(parsed["specversion"], "1.0");
     assert_eq!(parsed["id"], ID);
-    assert_eq!(parsed["source"], "forebay/github");
+    assert_eq!(parsed["source"], "/topics/github");
     assert_eq!(parsed["type"], "github.push");
     assert_eq!(parsed["time"], "2026-11-23T08:00:00.123Z");
     assert_eq!(parsed["datacontenttype"], "application/json; charset=UTF-8");
@@ -165,10 +165,12 @@ async fn cloudevents_binary() {
         ("content-type", "application/json; charset=UTF-8"),
         ("ce-specversion", "1.0"),
         ("ce-id", ID),
-        ("ce-source", "forebay/github"),
+        ("ce-source", "/topics/github"),
         ("ce-type", "github.push"),
         ("ce-time", "2026-11-23T08:00:00.123Z"),
         ("ce-forebayseq", "42"),
+        ("ce-forebaytopic", "github"),
+        ("ce-forebaytype", "push"),
         ("forebay-attempt", "3"),
     ] {
         assert_eq!(request.one(name), value, "{name}");

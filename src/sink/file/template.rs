@@ -138,10 +138,11 @@ fn encode(value: &str, path: &mut String) {
         }
         if path.len() - start > MAX_VALUE {
             let digest = ring::digest::digest(&ring::digest::SHA256, value.as_bytes());
-            let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
             path.truncate(start + MAX_VALUE - 17);
             path.push('~');
-            path.push_str(&digest[..16]);
+            for byte in &digest.as_ref()[..8] {
+                write!(path, "{byte:02x}").expect("memory takes every write");
+            }
             return;
         }
     }

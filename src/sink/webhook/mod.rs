@@ -9,8 +9,8 @@
 //! | --- | --- | --- |
 //! | [`Forward`](Format::Forward) | as it came | the provider's, forebay's own, Standard Webhooks' with `sign` |
 //! | [`Original`](Format::Original) | as it came | the provider's alone |
-//! | [`CloudEvents`](Format::CloudEvents) | a `CloudEvent` in JSON | forebay's own, Standard Webhooks' with `sign` |
-//! | [`CloudEventsBinary`](Format::CloudEventsBinary) | as it came | `ce-*`, `content-type`, and as above |
+//! | [`CloudEvents`](Format::CloudEvents) | CloudEvents' JSON | forebay's own, Standard Webhooks' with `sign` |
+//! | [`CloudEventsBinary`](Format::CloudEventsBinary) | as it came | its attributes, and as above |
 //!
 //! Of the provider's headers all are passed on but these: framing and hop-by-hop headers and what `connection` names,
 //! `host`, `expect`, `forwarded`, `x-forwarded-*` and `x-real-ip`, which tell of the way to forebay, and `forebay-*`,
@@ -21,12 +21,10 @@
 mod address;
 mod answer;
 mod client;
-mod cloudevent;
 mod connect;
 mod once;
 mod request;
 mod sign;
-mod text;
 mod tls;
 
 use std::fmt;
@@ -36,7 +34,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
-pub use cloudevent::cloudevent_json;
 pub use once::{Answered, post};
 
 use crate::event::Millis;
@@ -51,9 +48,9 @@ pub enum Format {
     Forward,
     /// The request as it came: the provider's headers and body, nothing added.
     Original,
-    /// `CloudEvents` 1.0, structured mode.
+    /// CloudEvents 1.0, structured mode.
     CloudEvents,
-    /// `CloudEvents` 1.0, binary mode.
+    /// CloudEvents 1.0, binary mode.
     CloudEventsBinary,
 }
 

@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
 use super::sign::Signer;
-use super::{Format, HeaderText, OpenError, Settings, cloudevent, text};
+use super::{Format, HeaderText, OpenError, Settings};
 use crate::event::{Event, Millis};
-use crate::sink::Delivery;
+use crate::sink::{Delivery, cloudevents, text};
 
 const EVENT_ID: HeaderName = HeaderName::from_static("forebay-event-id");
 const SEQ: HeaderName = HeaderName::from_static("forebay-seq");
@@ -88,15 +88,16 @@ impl Template {
                 event.body.clone()
             }
             Format::CloudEvents => {
-                let body = Bytes::from(cloudevent::cloudevent_json(event));
-                headers.insert(CONTENT_TYPE, cloudevent::MEDIA_TYPE);
+                let mut body = Vec::with_capacity(event.body.len() + 1024);
+                cloudevents::structured(event, &mut body);
+                let body = Bytes::from(body);
+                headers.insert(CONTENT_TYPE, cloudevents::MEDIA_TYPE);
                 self.add_ours(delivery, now, &body, &mut headers)?;
                 body
             }
             Format::CloudEventsBinary => {
                 self.add_ours(delivery, now, &event.body, &mut headers)?;
-                let id = headers[EVENT_ID].clone();
-                cloudevent::binary_headers(event, &id, &mut headers);
+                cloudevents::binary(event, &mut headers);
                 event.body.clone()
             }
         };

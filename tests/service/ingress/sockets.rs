@@ -171,7 +171,7 @@ fn while_it_stops_nothing_new_is_taken() {
     let (mut open, mut late, mut idle) = (daemon.client(), daemon.client(), daemon.client());
     open.send(head).expect("sent");
     late.send(&POST[..30]).expect("sent");
-    idle.send(&POST.to_vec()).expect("sent");
+    idle.send(POST).expect("sent");
     assert_eq!(idle.answer().expect("an answer").status, 202);
     // The open request has been seen once its body's memory is reserved.
     eventually("the request is open", || (daemon.metric("forebay_ingress_body_bytes")? >= 2.0).then_some(()));
