@@ -123,7 +123,7 @@ impl App {
 
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits {
-            connections: plan.ingress.max_connections,
+            connections: possible_connections(plan.ingress.max_connections),
             header_timeout: plan.ingress.header_timeout,
             idle_timeout: IDLE,
             threads,
@@ -171,6 +171,8 @@ impl App {
         let deadline = tokio::time::Instant::now() + self.drain_timeout;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         self.ingest.drain();
+        // What is under way on either side has all the time there is: neither waits for the other.
+        self.deliveries.hand_out_nothing_more();
         self.ingress.stop(left()).await;
         if let Some(admin) = self.admin {
             admin.stop(left().min(Duration::from_secs(1))).await;
@@ -190,12 +192,30 @@ impl App {
     }
 }
 
+/// The connections there can be: the journal and the sinks need open files too, and must not be the ones that go without.
+fn possible_connections(configured: usize) -> usize {
+    const OTHERS: usize = 512;
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    let possible = files.saturating_sub(OTHERS).max(files / 2);
+    if possible < configured {
+        tracing::warn!(configured, possible, files, "`max_connections` is more than the limit on open files allows");
+    }
+    configured.min(possible)
+}
+
 /// Binds all listeners, or takes them from systemd: sockets named `admin` are the admin listener's, all others the
 /// ingress'.
 async fn bind_all(plan: &Plan) -> Result<(Vec<Listener>, Vec<Listener>), StartError> {
     let (mut ingress, mut admin) = (Vec::new(), Vec::new());
     for (name, listener) in Listener::handed_over().map_err(|why| failed("take over the sockets of systemd")(&why))? {
         if name == "admin" { admin.push(listener) } else { ingress.push(listener) }
+    }
+    if plan.admin.token.is_none()
+        && let Some(open) = admin.iter().find(|listener| !listener.is_private())
+    {
+        let why = format!("the socket `{}` from systemd is not loopback: configure `admin.token`", open.address());
+        return Err(failed("serve the admin listener without a token")(&why));
     }
     for (listeners, wanted) in [(&mut ingress, &plan.ingress.listen), (&mut admin, &plan.admin.listen)] {
         if listeners.is_empty() {

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 
 /// The address of the client: the peer's, or, as long as that is a trusted proxy, the one the proxy names.
 ///
-/// Of `X-Forwarded-For`, or of `Forwarded` (RFC 7239) where the first is absent, the rightmost address that is not a
-/// trusted proxy wins: what stands to its left was written by somebody nobody trusts. A peer on a unix socket is a proxy
+/// Of `X-Forwarded-For` or `Forwarded` (RFC 7239), the rightmost address that is not a
+/// trusted proxy wins: what stands to its left was written by somebody nobody trusts. Where the two headers name different
+/// clients, the peer counts. A peer on a unix socket is a proxy
 /// on this machine, and trusted where any is.
 pub(super) fn address(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = peer.map(|address| address.to_canonical());
@@ -17,11 +18,27 @@ pub(super) fn address(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[IpNe
     if trusted.is_empty() || peer.as_ref().is_some_and(|peer| !is_trusted(peer)) {
         return peer;
     }
-    let named = if headers.contains_key("x-forwarded-for") {
-        headers.get_all("x-forwarded-for").iter().flat_map(|v| split(v.as_bytes(), parse)).collect()
-    } else {
-        headers.get_all(FORWARDED).iter().flat_map(|v| split(v.as_bytes(), parse_forwarded)).collect::<Vec<_>>()
-    };
+    let by_list = through(headers, "x-forwarded-for", parse, peer, &is_trusted);
+    let by_standard = through(headers, FORWARDED.as_str(), parse_forwarded, peer, &is_trusted);
+    match (by_list, by_standard) {
+        // A proxy writes one of them; the other may be the client's own, and there is no telling which.
+        (Some(one), Some(other)) if one != other => peer,
+        (one, other) => one.or(other).unwrap_or(peer),
+    }
+}
+
+/// The client by one header; `None`: the header is not there.
+fn through(
+    headers: &HeaderMap,
+    name: &str,
+    parse: fn(&str) -> Option<IpAddr>,
+    peer: Option<IpAddr>,
+    is_trusted: &dyn Fn(&IpAddr) -> bool,
+) -> Option<Option<IpAddr>> {
+    if !headers.contains_key(name) {
+        return None;
+    }
+    let named: Vec<_> = headers.get_all(name).iter().flat_map(|value| split(value.as_bytes(), parse)).collect();
     let mut client = peer;
     for hop in named.into_iter().rev() {
         // A hop that is no address hides who is behind it.
@@ -31,7 +48,7 @@ pub(super) fn address(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[IpNe
             break;
         }
     }
-    client
+    Some(client)
 }
 
 fn split(value: &[u8], parse: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {

@@ -74,6 +74,15 @@ impl Listener {
         Ok(all)
     }
 
+    /// Whether only this machine can reach it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
+            Self::Unix(..) => true,
+        }
+    }
+
     /// Where it listens, in the words of the configuration.
     #[must_use]
     pub fn address(&self) -> String {

@@ -101,6 +101,12 @@ impl Reader {
                 self.seen = durable;
             }
             let mut found = scanner.here()?.filter(|found| found.head.seq == self.next);
+            if found.is_none() && self.seen < durable {
+                // What is looked for behind the damage may have been written after the chunk was read.
+                scanner.refresh();
+                self.seen = durable;
+                found = scanner.here()?.filter(|found| found.head.seq == self.next);
+            }
             if found.is_none() {
                 // Damaged, or entered in the middle: on to the next that is whole.
                 found = scanner.seek(self.next.0..end.0 + 1)?;

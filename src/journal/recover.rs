@@ -288,7 +288,9 @@ fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration,
         let mut whole = index::walk(&bytes, |entry| {
             newest = newest.max(entry.time);
             reached = entry.seq.0;
-            entries.push((entry.time, entry.key, entry.id));
+            if entry.key != DedupeKey::default() {
+                entries.push((entry.time, entry.key, entry.id));
+            }
         });
         whole &= reached >= last;
         if !whole && let Some(segment) = segment {
@@ -299,7 +301,9 @@ fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration,
             newest = Millis(0);
             index::walk(&bytes, |entry| {
                 newest = newest.max(entry.time);
-                entries.push((entry.time, entry.key, entry.id));
+                if entry.key != DedupeKey::default() {
+                    entries.push((entry.time, entry.key, entry.id));
+                }
             });
         }
         if let Some(segment) = segment {

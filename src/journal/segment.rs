@@ -108,7 +108,8 @@ impl Scanner {
         if !have.contains(&self.offset) || have.end - self.offset < wanted as u64 {
             // Never more than there is: what asks for it may be damaged.
             let left = self.file.len()?.saturating_sub(self.offset);
-            let size = self.chunk_size.max(wanted).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let size = self.ahead.max(wanted).min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.ahead = self.chunk_size.min(self.ahead * 2);
             let mut buffer = BytesMut::zeroed(size);
             let read = self.file.read_at(&mut buffer, self.offset)?;
             buffer.truncate(read);

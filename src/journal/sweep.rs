@@ -124,6 +124,10 @@ pub(super) fn retire(shared: &Arc<Shared>, keeper: &dyn Keeper, now: Millis) {
             break;
         }
         lock(&shared.orphans).insert(segment.base.0, segment.newest());
+        // How much is to go follows from what is free by now.
+        if let Ok(free) = shared.disk.free() {
+            shared.stats.free.store(free, Ordering::Relaxed);
+        }
         // For the same reason: a file system may keep the removal of the next one and not this one.
         if let Err(error) = shared.disk.sync_dir() {
             tracing::warn!(%error, "cannot sync the journal's directory");
@@ -145,7 +149,7 @@ fn oldest_to_go(shared: &Shared, now: Millis) -> Option<(Arc<Segment>, u64)> {
     let held = lock(&shared.holds).iter().map(|hold| hold.from().0).min().unwrap_or(u64::MAX);
     let age = now.0.saturating_sub(segment.newest().0);
     let old = age > i64::try_from(retain.age.as_millis()).unwrap_or(i64::MAX);
-    (held >= end && (old || total > retain.size)).then(|| (Arc::clone(segment), end))
+    (held >= end && (old || total > retain.size || is_tight(shared))).then(|| (Arc::clone(segment), end))
 }
 
 fn keep_owed(shared: &Arc<Shared>, keeper: &dyn Keeper, segment: &Segment, end: u64) -> Result<(), String> {
@@ -163,12 +167,25 @@ fn keep_owed(shared: &Arc<Shared>, keeper: &dyn Keeper, segment: &Segment, end: 
     if kept.is_empty() { Ok(()) } else { keeper.keep(&kept) }
 }
 
+/// Whether the disk is so full that events nobody owes any more have to make room, whatever retention says: before the
+/// ingress is closed, not after.
+fn is_tight(shared: &Shared) -> bool {
+    let min_free = shared.min_free.load(Ordering::Relaxed);
+    let ahead = (min_free / 2).clamp(2 * super::SMALLEST_SEGMENT, 2 * super::SEGMENT_SIZE);
+    shared.stats.free.load(Ordering::Relaxed) < min_free.saturating_add(ahead)
+}
+
 /// Makes a spare of the file, or removes it. It is no error if it is gone already.
 fn put_away(shared: &Shared, segment: &Segment) -> std::io::Result<()> {
     let name = log_name(segment.base);
     let mut spares = lock(&shared.spares);
+    let tight = is_tight(shared);
+    if tight {
+        // Space is worth more than speed now. One that cannot be removed is found again at the next start.
+        spares.drain(..).for_each(|spare| drop(shared.disk.remove(&spare)));
+    }
     let full_size = segment.bytes.load(Ordering::Relaxed) >= shared.segment_size();
-    let done = if segment.recyclable && full_size && spares.len() < MAX_SPARES {
+    let done = if segment.recyclable && full_size && !tight && spares.len() < MAX_SPARES {
         let spare = spare_name(segment.base.0);
         shared.disk.rename(&name, &spare).map(|()| spares.push(spare))
     } else {

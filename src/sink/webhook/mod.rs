@@ -158,13 +158,13 @@ impl Webhook {
             head = Some(parts.status);
             match answer::read(body).await {
                 Ok(answer) => self.judge(&parts, answer, now),
-                // A no stands, however it ends.
-                Err(_) if !parts.status.is_success() => self.judge(&parts, Bytes::new(), now),
-                Err(error) => Err(Refusal { status: Some(parts.status.as_u16()), ..client::refusal(&error) }),
+                // The status stands, however the rest of the answer ends.
+                Err(_) => self.judge(&parts, Bytes::new(), now),
             }
         };
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(outcome) => outcome,
+            Err(_) if head.is_some_and(|status| status.is_success()) => Ok(()),
             Err(_) => Err(self.too_slow(head)),
         }
     }
