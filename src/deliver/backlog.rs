@@ -12,15 +12,14 @@ use crate::route;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    watch: Arc<Watch>,
-    /// Those that were there before the watch began; grows once when they have been counted.
+    /// Those that were there before the watch began to count; grows once when they have been counted.
     before: Arc<AtomicU64>,
     /// Those that were read.
     pub taken: u64,
 }
 
 impl Backlog {
-    pub(super) fn begin(journal: &Journal, subscriber: &Subscriber, next: Seq, watch: Arc<Watch>) -> Self {
+    pub(super) fn begin(journal: &Journal, subscriber: &Subscriber, next: Seq, watch: &Watch) -> Self {
         let before = Arc::new(AtomicU64::new(0));
         let range = next.0..watch.since().0;
         if !range.is_empty() {
@@ -34,12 +33,13 @@ impl Backlog {
                 tracing::warn!(%error, "cannot count a subscriber's backlog");
             }
         }
-        Self { watch, before, taken: 0 }
+        Self { before, taken: 0 }
     }
 
-    /// Those that were not read. At the end of the journal there are none, whatever damage has made of the count.
-    pub(super) fn unread(&mut self, at_the_end: bool) -> u64 {
-        let known = self.before.load(Ordering::Relaxed) + self.watch.matched();
+    /// Those that were not read, when the watch has counted `matched`. At the end of the journal there are none,
+    /// whatever damage has made of the count.
+    pub(super) fn unread(&mut self, matched: u64, at_the_end: bool) -> u64 {
+        let known = self.before.load(Ordering::Relaxed) + matched;
         if at_the_end {
             self.taken = known;
             return 0;
@@ -52,45 +52,28 @@ impl Backlog {
 mod tests {
     use super::*;
 
-    fn backlog(before: u64) -> (Backlog, tempfile::TempDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let disk = crate::journal::disk::RealDisk::open(folder.path()).expect("opened");
-        let settings = crate::journal::Settings {
-            path: folder.path().into(),
-            sync: crate::journal::Sync::Never,
-            retain_age: std::time::Duration::from_secs(60),
-            retain_size: 1 << 20,
-            min_free: 0,
-        };
-        let opening = crate::journal::Opening {
-            dedupe: std::time::Duration::ZERO,
-            floor: Seq(0),
-            now: crate::event::Millis::now(),
-        };
-        let journal = Journal::open(Arc::new(disk), &settings, opening, Arc::new(())).expect("opened");
-        let watch = journal.watch(Box::new(|_, _| true));
-        journal.close();
-        (Backlog { watch, before: Arc::new(AtomicU64::new(before)), taken: 0 }, folder)
+    fn backlog(before: u64) -> Backlog {
+        Backlog { before: Arc::new(AtomicU64::new(before)), taken: 0 }
     }
 
     #[test]
     fn what_was_there_is_unread_until_it_is_taken() {
-        let (mut backlog, _folder) = backlog(5);
-        assert_eq!(backlog.unread(false), 5);
+        let mut backlog = backlog(5);
+        assert_eq!([backlog.unread(0, false), backlog.unread(4, false)], [5, 9]);
         backlog.taken = 3;
-        assert_eq!(backlog.unread(false), 2);
+        assert_eq!(backlog.unread(0, false), 2);
         backlog.taken = 9;
-        assert_eq!(backlog.unread(false), 0, "read before they were counted");
+        assert_eq!(backlog.unread(0, false), 0, "read before they were counted");
     }
 
     #[test]
     fn a_wrong_count_is_put_right_at_the_end_of_the_journal() {
         for taken in [1, 5, 9] {
-            let (mut backlog, _folder) = backlog(5);
+            let mut backlog = backlog(5);
             backlog.taken = taken;
-            assert_eq!(backlog.unread(true), 0);
+            assert_eq!(backlog.unread(0, true), 0);
             backlog.before.fetch_add(2, Ordering::Relaxed);
-            assert_eq!(backlog.unread(false), 2, "taken: {taken}");
+            assert_eq!(backlog.unread(0, false), 2, "taken: {taken}");
         }
     }
 }

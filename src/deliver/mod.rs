@@ -14,16 +14,15 @@ pub mod status;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::event::Millis;
-use crate::journal::Journal;
 use crate::journal::state::State;
+use crate::journal::{Journal, Watch};
 use crate::metrics::{Metrics, SubscriberMetrics};
 use crate::name::{Pattern, SubscriberName};
 use crate::sink::{self, Sink};
@@ -71,12 +70,14 @@ pub struct Deliveries {
     commands: watch::Sender<Command>,
     workers: Mutex<JoinSet<()>>,
     subscribers: BTreeMap<SubscriberName, Shown>,
+    journal: Journal,
 }
 
 /// What is seen of a subscriber from outside.
 struct Shown {
     sink: Arc<dyn Sink>,
     status: Arc<Status>,
+    watch: Arc<Watch>,
     metrics: SubscriberMetrics,
 }
 
@@ -111,21 +112,29 @@ impl Deliveries {
                 metrics: metrics.clone(),
                 status: Arc::clone(&status),
             };
-            workers.spawn(Worker::new(parts)?.run(told.clone()));
-            shown.insert(name, Shown { sink, status, metrics });
+            let worker = Worker::new(parts)?;
+            let watch = worker.watch();
+            workers.spawn(worker.run(told.clone()));
+            shown.insert(name, Shown { sink, status, watch, metrics });
         }
         // Where a new subscriber begins must not be forgotten: it would begin again behind what it has not got yet.
         if let Err(error) = state.barrier() {
             tracing::warn!(%error, "cannot save where subscribers begin");
         }
         journal.begin_retention();
-        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown })
+        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown, journal: journal.clone() })
     }
 
-    /// Brings the metrics of all subscribers up to date.
+    /// Brings the metrics of all subscribers up to date: what was answered before is in them.
     pub fn show(&self, now: Millis) {
+        let durable = self.journal.commit().durable();
+        let deadline = Instant::now() + A_MOMENT;
+        while self.journal.commit().offered() < durable && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         for shown in self.subscribers.values() {
-            shown.metrics.backlog.set(shown.status.backlog.load(Ordering::Relaxed).cast_signed());
+            let backlog = shown.status.backlog(durable, shown.watch.matched());
+            shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
         }
     }
@@ -161,6 +170,9 @@ impl Deliveries {
         }
     }
 }
+
+/// How long figures may wait for what was recorded a moment ago.
+const A_MOMENT: Duration = Duration::from_millis(20);
 
 /// How long workers may take to note where they are once they have abandoned everything.
 const LAST_NOTES: Duration = Duration::from_secs(1);

@@ -62,7 +62,9 @@ impl Commit {
         Seq(self.durable.load(Ordering::SeqCst))
     }
 
-    pub(super) fn offered(&self) -> Seq {
+    /// The last event that the watching readers were told of: a moment behind [`Commit::durable`].
+    #[must_use]
+    pub fn offered(&self) -> Seq {
         Seq(self.offered.load(Ordering::SeqCst))
     }
 

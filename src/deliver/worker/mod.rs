@@ -139,7 +139,7 @@ impl Worker {
         let mut worker = Self {
             hold: journal.hold(saved.next),
             reader: journal.reader(Position { seq: saved.next, place: None }),
-            backlog: Backlog::begin(&journal, &subscriber, saved.next, Arc::clone(&watch)),
+            backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
             next: saved.next,
             peeked: None,
@@ -168,6 +168,11 @@ impl Worker {
         worker.peek();
         worker.show();
         Ok(worker)
+    }
+
+    /// What counts the events that it has yet to read.
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.watch)
     }
 
     /// Delivers until it is told to stop, and then until what is under way has ended.

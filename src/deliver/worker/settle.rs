@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Call, Worker};
 use crate::deliver::dice;
 use crate::deliver::retry::Next;
+use crate::deliver::status::Examined;
 use crate::event::{Millis, Seq};
 use crate::journal::state::{Attempt, Cursor, Owed};
 use crate::sink::{Delivery, Refusal};
@@ -131,9 +132,11 @@ impl Worker {
 
     /// Shows outside how it stands.
     pub(super) fn show(&mut self) {
+        // Before looking whether it is at the end: what comes in between is counted by whoever looks.
+        let matched = self.watch.matched();
         let open = self.under_way.len() + self.debts.len() + usize::from(self.peeked.is_some());
         let at_the_end = self.peeked.is_none() && self.next > self.journal.commit().durable();
-        let backlog = open as u64 + self.backlog.unread(at_the_end);
+        let backlog = open as u64 + self.backlog.unread(matched, at_the_end);
         let received = [
             self.peeked.as_ref().map(|recorded| recorded.event.time),
             self.under_way.values().map(|(received, _)| *received).min(),
@@ -141,7 +144,7 @@ impl Worker {
         ];
         let oldest = received.into_iter().flatten().min().map_or(0, |time| time.0);
         self.status.position.store(self.first_not_done().0, Ordering::Relaxed);
-        self.status.backlog.store(backlog, Ordering::Relaxed);
+        self.status.examined(Examined { next: self.next, matched, backlog });
         self.status.oldest_owed.store(oldest, Ordering::Relaxed);
         self.status.failing.store(self.breaker.is_failing(), Ordering::Relaxed);
     }
