@@ -98,7 +98,7 @@ impl App {
         let lock = take_lock(&path).map_err(|why| failed(what())(&why))?;
         let is_log = |name: &String| std::path::Path::new(name).extension().is_some_and(|extension| extension == "log");
         let has_log = disk.list().map_err(|why| failed(what())(&why))?.iter().any(is_log);
-        let state = State::open(&path, has_log).map_err(|why| failed(what())(&why))?;
+        let state = open_state(&disk, has_log).map_err(|why| failed(what())(&why))?;
         let opening = Opening {
             dedupe: plan.topics.iter().filter_map(|topic| topic.dedupe).max().unwrap_or_default(),
             floor: state.floor().map_err(|why| failed(what())(&why))?,
@@ -113,9 +113,18 @@ impl App {
         let sync = if plan.journal.sync == Sync::Never { "never" } else { "always" };
         let metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
-        let gone = state.retain_subscribers(names).map_err(|why| failed(what())(&why))?;
-        if !gone.is_empty() {
-            tracing::info!(subscribers = gone.join(", "), "forgot subscribers that are no longer configured");
+        let last = journal.commit().durable();
+        for gone in state.retain_subscribers(names, last).map_err(|why| failed(what())(&why))? {
+            if gone.is_kept() {
+                tracing::warn!(
+                    subscriber = gone.name,
+                    refused = gone.owed,
+                    dead = gone.dead,
+                    "a subscriber that is still owed events is not configured any more: configure it again to deliver them"
+                );
+            } else {
+                tracing::info!(subscriber = gone.name, "forgot a subscriber that is not configured any more");
+            }
         }
         let deliveries = Deliveries::start(sinks, &journal, &state, &metrics).map_err(|why| failed(what())(&why))?;
         let deliveries = Arc::new(deliveries);
@@ -171,9 +180,8 @@ impl App {
         let deadline = tokio::time::Instant::now() + self.drain_timeout;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         self.ingest.drain();
-        // What is under way on either side has all the time there is: neither waits for the other.
-        self.deliveries.hand_out_nothing_more();
-        self.ingress.stop(left()).await;
+        // What is taken last is delivered too, if there is time; a slow sender must not use up the time of the attempts.
+        self.ingress.stop(left() * 2 / 3).await;
         if let Some(admin) = self.admin {
             admin.stop(left().min(Duration::from_secs(1))).await;
         }
@@ -190,6 +198,26 @@ impl App {
             tracing::error!("closing the journal failed");
         }
     }
+}
+
+/// Space put aside so that the state, which cannot be opened without writing, can be opened on a full disk.
+const RESERVE: (&str, u64) = ("reserve", 1 << 20);
+
+/// Opens the state; on a full disk, with the space that an earlier start has put aside.
+fn open_state(disk: &RealDisk, log_has_events: bool) -> Result<State, String> {
+    let (name, size) = RESERVE;
+    let opened = State::open(disk.path(), log_has_events).or_else(|error| {
+        if disk.free().is_ok_and(|free| free < size) && disk.remove(name).is_ok() {
+            return State::open(disk.path(), log_has_events);
+        }
+        Err(error)
+    })?;
+    if disk.free().is_ok_and(|free| free > 2 * size)
+        && let Err(error) = disk.create(name).and_then(|file| file.reserve(size))
+    {
+        tracing::warn!(%error, "cannot put space aside for a start on a full disk");
+    }
+    Ok(opened)
 }
 
 /// The connections there can be: the journal and the sinks need open files too, and must not be the ones that go without.

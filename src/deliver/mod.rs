@@ -151,15 +151,10 @@ impl Deliveries {
         }
     }
 
-    /// Begins to stop: what is under way goes on, and nothing is added to it.
-    pub fn hand_out_nothing_more(&self) {
-        self.commands.send_replace(Command::Stop);
-    }
-
     /// Stops: hands out nothing more, finishes current attempts, and abandons what is left when `patience` ends. What is
     /// abandoned is delivered again after the next start.
     pub async fn stop(&self, patience: Duration) {
-        self.hand_out_nothing_more();
+        self.commands.send_replace(Command::Stop);
         let mut workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         if tokio::time::timeout(patience, ended(&mut workers)).await.is_err() {
             tracing::warn!("attempts did not end in time: abandoned, and made again after the next start");

@@ -29,7 +29,12 @@ pub struct Reader {
     current: Option<(Arc<Segment>, Scanner)>,
     /// What was durable when the current chunk was read.
     seen: Seq,
+    /// The last look ended at the end of what is durable.
+    at_end: bool,
 }
+
+/// How many events nobody wants are stepped over in one look.
+const MAX_SKIPPED: u32 = 1024;
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,7 +44,7 @@ impl std::fmt::Debug for Reader {
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, from: Position) -> Self {
-        let mut reader = Self { shared, next: from.seq, current: None, seen: Seq(0) };
+        let mut reader = Self { shared, next: from.seq, current: None, seen: Seq(0), at_end: false };
         reader.seek(from);
         reader
     }
@@ -75,17 +80,24 @@ impl Reader {
         Ok((segment, scanner))
     }
 
-    /// The next event whose topic and type are wanted, or nothing at the end of what is durable.
+    /// Whether the last [`Reader::next`] gave nothing because it came to the end of what is durable.
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// The next event whose topic and type are wanted; nothing at the end of what is durable, and after many that are
+    /// not wanted, so that a look never takes long.
     ///
     /// # Errors
     /// When the log cannot be read. Nothing is skipped: the same event is tried again next time.
     pub fn next(&mut self, wants: &mut dyn FnMut(&str, Option<&str>) -> bool) -> io::Result<Option<Recorded>> {
+        self.at_end = false;
+        let mut skipped = 0;
         loop {
             let durable = self.shared.commit.durable();
-            if self.next > durable {
-                return Ok(None);
-            }
-            if self.current.is_none() && !self.enter(durable)? {
+            if self.next > durable || self.current.is_none() && !self.enter(durable)? {
+                self.at_end = true;
                 return Ok(None);
             }
             let Some((segment, scanner)) = self.current.as_mut() else { return Ok(None) };
@@ -126,6 +138,10 @@ impl Reader {
             let (topic, kind, _) = found.head.names(&found.bytes);
             let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
             if !wants(text(topic), found.head.has_kind().then(|| text(kind))) {
+                skipped += 1;
+                if skipped >= MAX_SKIPPED {
+                    return Ok(None);
+                }
                 continue;
             }
             match found.head.event(&found.bytes) {

@@ -44,6 +44,13 @@ fn table<'t>(value: &Value<'t>) -> Option<Table<'t>> {
 fn inline(value: &Value<'_>) -> Option<(Secret, String)> {
     value.mask();
     let text = value.string(HOW)?;
+    let inner = text.strip_prefix("${").or_else(|| text.strip_prefix("{{")).and_then(|rest| rest.strip_suffix('}'));
+    if inner.is_some() {
+        // Taken literally, it would be a secret that anybody can guess. What it names is not shown: it may be a secret.
+        value
+            .error("nothing is expanded in a secret", "write `{ env = \"NAME\" }` to take it from the variable `NAME`");
+        return None;
+    }
     match Secret::new(text.as_bytes().to_vec()) {
         Ok(secret) => {
             value.warn("the secret stands in the file", format!("{HOW} instead"));

@@ -89,8 +89,33 @@ pub(super) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 /// Adds text as a JSON string.
+///
+/// What a terminal may take for a command, or what turns the order of its line around, is written as an escape: the
+/// second half of the control characters, separators of lines, and marks of direction.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("text is always writable");
+    let harmful = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let begins = out.len();
+    serde_json::to_writer(&mut *out, text).expect("text is always writable");
+    if text.is_ascii() && !text.contains('\u{7f}') || !text.contains(harmful) {
+        return;
+    }
+    out.truncate(begins);
+    out.push(b'"');
+    for part in text.split_inclusive(harmful) {
+        let (plain, last) = match part.chars().next_back().filter(|&c| harmful(c)) {
+            Some(last) => (&part[..part.len() - last.len_utf8()], Some(last)),
+            None => (part, None),
+        };
+        let from = out.len();
+        serde_json::to_writer(&mut *out, plain).expect("text is always writable");
+        // Without the quotation marks around the part.
+        out.pop();
+        out.remove(from);
+        if let Some(last) = last {
+            put(out, format_args!("\\u{:04x}", u32::from(last)));
+        }
+    }
+    out.push(b'"');
 }
 
 /// The first value of a header as text.
@@ -123,6 +148,17 @@ pub(super) mod tests {
             delivery_id: Some("d-1".into()),
             headers: Headers::from_wire(wire.into()),
             body: Bytes::copy_from_slice(body),
+        }
+    }
+
+    #[test]
+    fn terminals_are_told_nothing() {
+        for text in ["plain", "é", "a\u{9b}31m\u{2028}\u{202e}z", "\u{7f}", "\u{202e}", "\"\n\u{85}\\"] {
+            let mut out = Vec::new();
+            string(text, &mut out);
+            assert_eq!(serde_json::from_slice::<String>(&out).expect("JSON"), text);
+            let shown = String::from_utf8(out).expect("UTF-8");
+            assert!(!shown.contains(['\u{9b}', '\u{2028}', '\u{202e}', '\u{7f}', '\u{85}']), "{shown}");
         }
     }
 

@@ -83,7 +83,7 @@ impl Worker {
                 self.bury(owed);
                 continue;
             }
-            let event = match self.owed_event(&owed) {
+            let event = match self.owed_event(&owed).await {
                 Found::Event(event) => event,
                 Found::Gone => {
                     owed.reason = format!("the event is damaged in the journal; before that: {}", owed.reason);
@@ -115,7 +115,7 @@ impl Worker {
         batch
     }
 
-    fn owed_event(&mut self, owed: &Owed) -> Found {
+    async fn owed_event(&mut self, owed: &Owed) -> Found {
         let unreadable = |error: &dyn std::fmt::Display| {
             tracing::error!(subscriber = %self.subscriber.name, event = %owed.id, %error, "cannot read an event that is owed");
             Found::Unreadable
@@ -129,7 +129,7 @@ impl Worker {
             Ok(_) => {}
             Err(error) => return unreadable(&error),
         }
-        match self.state.kept(owed.seq) {
+        match self.state.kept(owed.seq).await {
             Ok(Some(event)) => Found::Event(event),
             Ok(None) => {
                 tracing::error!(
@@ -181,13 +181,18 @@ impl Worker {
 
     /// Reads on to the next event that is wanted.
     pub(super) fn peek(&mut self) {
+        self.at_tail = false;
         if self.peeked.is_some() || !self.may_read() {
             return;
         }
         let patterns = &self.subscriber.patterns;
         match self.reader.next(&mut |topic, kind| route::wants(patterns, topic, kind)) {
             Ok(found) => {
-                self.next = self.reader.next_seq();
+                if self.next != self.reader.next_seq() {
+                    self.next = self.reader.next_seq();
+                    self.unsettled.get_or_insert_with(Instant::now);
+                }
+                self.at_tail = found.is_none() && self.reader.at_end();
                 self.peeked = found;
                 self.backlog.taken += u64::from(self.peeked.is_some());
                 self.blind_until = None;

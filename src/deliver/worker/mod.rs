@@ -89,6 +89,10 @@ pub(super) struct Worker {
     alone: bool,
     /// The journal could not be read, and is not tried again before this.
     blind_until: Option<Instant>,
+    /// The last look ended at the end of the journal.
+    at_tail: bool,
+    /// A refusal was logged since the last success.
+    complained: bool,
     /// Whose turn it is: what is due, or what is new.
     due_first: bool,
     backlog: Backlog,
@@ -154,6 +158,8 @@ impl Worker {
             suspect_until,
             alone: false,
             blind_until: None,
+            at_tail: false,
+            complained: false,
             due_first: false,
             subscriber,
             sink,
@@ -194,7 +200,13 @@ impl Worker {
             }
             let settle_at = self.unsettled.map(|since| since + SETTLE);
             let wake_at = [settle_at, pause].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
-            let may_rest = !stopping && self.peeked.is_none() && self.may_read();
+            // Only who has read to the end may be told to skip.
+            let may_rest = !stopping && self.at_tail;
+            let reads_on = !stopping && !self.at_tail && self.peeked.is_none() && self.may_read();
+            if reads_on {
+                tokio::task::yield_now().await;
+            }
+            let wake_at = if reads_on { now } else { wake_at };
             let arrived = tokio::select! {
                 biased;
                 Some(call) = self.calls.join_next(), if !self.calls.is_empty() => {

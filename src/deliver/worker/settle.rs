@@ -48,6 +48,7 @@ impl Worker {
     fn delivered(&mut self, seq: Seq) {
         self.metrics.good_attempts.inc();
         self.metrics.delivered.inc();
+        self.complained = false;
         if self.debts.remove(seq).is_some() {
             self.change.rows.insert(seq, None);
         }
@@ -59,6 +60,12 @@ impl Worker {
     fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis) {
         self.metrics.refused(refusal.label);
         self.status.failed(now, &refusal.reason);
+        if !std::mem::replace(&mut self.complained, true) {
+            tracing::warn!(
+                subscriber = %self.subscriber.name, seq = delivery.event.seq.0, attempt = delivery.attempt,
+                reason = refusal.reason, "a delivery was refused; further refusals are not logged until one succeeds"
+            );
+        }
         let (event, policy) = (&delivery.event, self.subscriber.retry);
         if self.breaker.failed(refusal, &policy, Instant::now(), dice()) {
             tracing::warn!(
@@ -98,8 +105,8 @@ impl Worker {
     /// Makes a dead letter of a delivery.
     pub(super) fn bury(&mut self, mut owed: Owed) {
         tracing::error!(
-            subscriber = %self.subscriber.name, event = %owed.id, attempts = owed.attempts, reason = owed.reason,
-            "a delivery is given up: dead letter"
+            subscriber = %self.subscriber.name, seq = owed.seq.0, event = %owed.id, attempts = owed.attempts,
+            reason = owed.reason, "a delivery is given up: dead letter"
         );
         self.debts.remove(owed.seq);
         owed.dead = true;

@@ -92,6 +92,27 @@ pub enum Memory {
     Lost,
 }
 
+/// A subscriber the state knows and the configuration does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unconfigured {
+    /// Its name.
+    pub name: String,
+    /// It has not read the journal to the end.
+    pub behind: bool,
+    /// Refused deliveries it still owes.
+    pub owed: u64,
+    /// Its dead letters.
+    pub dead: u64,
+}
+
+impl Unconfigured {
+    /// Whether there is anything to keep of it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.behind || self.owed + self.dead > 0
+    }
+}
+
 /// A change of one subscriber's state.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
@@ -230,16 +251,24 @@ impl State {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
-        self.call(move |store| store.kept(seq))?
+    pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
+        let closed = || "the state is closed".to_owned();
+        let (answer, found) = tokio::sync::oneshot::channel();
+        let job = Job::Call(Box::new(move |store| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(store.kept(seq));
+        }));
+        self.jobs.send(job).map_err(|_| closed())?;
+        found.await.map_err(|_| closed())?
     }
 
-    /// Forgets subscribers that are no longer configured, and what is left of those that damage has renamed; what they owed is not owed any more. Answers their names.
+    /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
+    /// day they are configured again: a name misspelt once must not cost an event. `last`: the last event there is.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn retain_subscribers(&self, names: Vec<String>) -> Result<Vec<String>, String> {
-        self.call(move |store| store.retain_subscribers(&names))?
+    pub fn retain_subscribers(&self, names: Vec<String>, last: Seq) -> Result<Vec<Unconfigured>, String> {
+        self.call(move |store| store.retain_subscribers(&names, last))?
     }
 
     /// The dead letters of a subscriber, oldest first, at most `limit`.

@@ -29,14 +29,14 @@ fn new_subscribers_begin_where_they_say() {
     for name in ["early", "late"] {
         all_done(&daemon, name);
     }
-    daemon.kill();
+    daemon.stop();
     let got = |receiver: &Receiver| sorted(seqs(&receiver.requests()));
     assert_eq!((got(&early), got(&late)), (vec![1, 2, 3, 4], vec![4]));
 
-    // Gone and back again: it is a new one.
+    // Gone with nothing owed, and back again: it is a new one.
     with(std::slice::from_ref(&old_hook));
     let daemon = home.start();
-    assert!(daemon.log().iter().any(|line| line.contains("forgot subscribers")), "{}", daemon.log().join("\n"));
+    assert!(daemon.log().iter().any(|line| line.contains("forgot a subscriber")), "{}", daemon.log().join("\n"));
     post(&daemon, ["5"]);
     let got_fifth = || old.requests().iter().any(|request| request.seq() == 5);
     eventually("the fifth arrives", || got_fifth().then_some(()));

@@ -9,11 +9,12 @@ mod rows;
 mod tests;
 
 use std::collections::HashMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{Change, Cursor, Memory, Owed, Saved};
+use super::{Change, Cursor, Memory, Owed, Saved, Unconfigured};
 use crate::event::Seq;
 use rows::{CURSORS, OWED, count, cursor, number, owed, write_one};
 
@@ -129,6 +130,11 @@ impl Store {
     }
 
     fn try_open(path: &Path) -> Result<Self, OpenFailure> {
+        // It holds headers and bodies; SQLite gives the files it makes beside it the same mode.
+        let made = std::fs::File::options().create(true).append(true).mode(0o600).open(path);
+        if let Err(error) = made {
+            tracing::debug!(%error, "cannot make the state file; SQLite will say why");
+        }
         let db = Connection::open(path)?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
         db.pragma_update(None, "journal_mode", "wal")?;
@@ -270,23 +276,42 @@ impl Store {
         Ok((owed, dead.len() as u64))
     }
 
-    pub(in crate::journal::state) fn retain_subscribers(&mut self, names: &[String]) -> Result<Vec<String>, String> {
+    pub(in crate::journal::state) fn retain_subscribers(
+        &mut self,
+        names: &[String],
+        last: Seq,
+    ) -> Result<Vec<Unconfigured>, String> {
         self.rows.clear();
         let others = format!("subscriber NOT IN ({})", vec!["?"; names.len()].join(", "));
-        let write = |db: &mut Connection| -> rusqlite::Result<Vec<String>> {
+        let write = |db: &mut Connection| -> rusqlite::Result<Vec<Unconfigured>> {
             let transaction = db.transaction()?;
-            // Names are read as bytes: damage may have made them anything.
-            let name = |row: &Row<'_>| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
-            let gone: Vec<String> = transaction
-                .prepare(&format!("SELECT CAST(subscriber AS BLOB) FROM cursors WHERE {others}"))?
-                .query_map(params_from_iter(names), name)?
-                .collect::<rusqlite::Result<_>>()?;
-            for table in ["cursors", "deliveries", "attempts"] {
-                transaction.execute(&format!("DELETE FROM {table} WHERE {others}"), params_from_iter(names))?;
+            let sql = format!(
+                "SELECT CAST(subscriber AS BLOB), next,
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND NOT dead),
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead)
+                 FROM cursors AS c WHERE {others}"
+            );
+            let read = |row: &Row<'_>| {
+                Ok(Unconfigured {
+                    // Names are read as bytes: damage may have made them anything.
+                    name: String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned(),
+                    behind: Seq(row.get::<_, i64>(1)?.cast_unsigned()) <= last,
+                    owed: row.get::<_, i64>(2)?.cast_unsigned(),
+                    dead: row.get::<_, i64>(3)?.cast_unsigned(),
+                })
+            };
+            let all = transaction
+                .prepare(&sql)?
+                .query_map(params_from_iter(names), read)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            for gone in all.iter().filter(|one| !one.is_kept()) {
+                for table in ["cursors", "attempts"] {
+                    transaction.execute(&format!("DELETE FROM {table} WHERE subscriber = ?1"), [&gone.name])?;
+                }
             }
             transaction.execute("DELETE FROM kept WHERE seq NOT IN (SELECT seq FROM deliveries)", [])?;
             transaction.commit()?;
-            Ok(gone)
+            Ok(all)
         };
         write(&mut self.db).map_err(text)
     }

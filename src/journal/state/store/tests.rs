@@ -158,7 +158,7 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
         alter(folder.path(), &format!("UPDATE {table} SET {damage} WHERE subscriber = 'ci'{one}"));
         let state = State::open(folder.path(), true).expect("opened");
         assert!(state.floor().expect("read") <= Seq(39), "{table} {damage}");
-        state.retain_subscribers(vec!["ci".into(), "archive".into()]).expect("written");
+        state.retain_subscribers(vec!["ci".into(), "archive".into()], Seq(0)).expect("written");
         assert_eq!(state.recall("ci").expect("read"), Memory::Lost, "{table} {damage}");
         let unharmed = Saved { cursor: CURSOR, owed: vec![owed(11, false)], dead: 0 };
         assert_eq!(state.recall("archive").expect("read"), Memory::Saved(unharmed), "{table} {damage}");
@@ -174,14 +174,27 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
     }
 }
 
+fn kept(state: &State, seq: u64) -> Option<Event> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(state.kept(Seq(seq))).expect("read")
+}
+
 #[test]
-fn subscribers_that_are_gone_are_forgotten() {
+fn subscribers_that_are_gone_are_forgotten_once_they_are_owed_nothing() {
     let folder = filled();
     let state = State::open(folder.path(), true).expect("opened");
-    assert_eq!(state.retain_subscribers(vec!["archive".into()]).expect("written"), ["ci"]);
+    let before = state.recall("ci").expect("read");
+    let gone = state.retain_subscribers(vec!["archive".into()], Seq(0)).expect("written");
+    assert_eq!(gone.iter().map(|one| (one.name.as_str(), one.is_kept())).collect::<Vec<_>>(), [("ci", true)]);
+    assert_eq!(state.recall("ci").expect("read"), before, "what is owed is kept for the day it is configured again");
+    let rows = (10..50).map(|seq| (Seq(seq), None)).collect();
+    state.change("ci", Change { rows, ..Change::default() }, None);
+    let gone = state.retain_subscribers(vec!["archive".into()], Seq(u64::MAX >> 1)).expect("written");
+    assert!(gone[0].is_kept() && gone[0].behind, "it has not read all there is");
+    let gone = state.retain_subscribers(vec!["archive".into()], Seq(0)).expect("written");
+    assert!(!gone[0].is_kept());
     assert_eq!(state.recall("ci").expect("read"), Memory::New);
     assert!(matches!(state.recall("archive").expect("read"), Memory::Saved(_)));
-    assert_eq!(state.retain_subscribers(Vec::new()).expect("written"), ["archive"]);
     state.close();
 }
 
@@ -215,7 +228,7 @@ fn what_is_owed_or_dead_is_kept_until_nobody_needs_it() {
     };
     state.keep(&[event(11), event(12)]).expect("written");
     assert_eq!(state.needed(0..14).expect("read"), [13]);
-    let body = |seq| state.kept(Seq(seq)).expect("read").map(|event| event.body);
+    let body = |seq| kept(&state, seq).map(|event| event.body);
     assert_eq!(body(11).as_deref(), Some(&b"xxxxxxxxx"[..]));
     let done = || Change { rows: [(Seq(11), None), (Seq(12), None)].into(), ..Change::default() };
     state.change("ci", done(), None);
@@ -242,7 +255,7 @@ fn a_kept_event_that_is_damaged_is_not_delivered() {
     let columns = ["id", "time", "topic", "type", "delivery_id", "headers", "body", "checksum"];
     for column in columns {
         state.keep(std::slice::from_ref(&event)).expect("written");
-        assert!(state.kept(Seq(11)).expect("read").is_some());
+        assert!(kept(&state, 11).is_some());
         let damage = match column {
             "time" | "checksum" => format!("{column} = {column} + 1"),
             "id" => "id = CAST(x'ff' || substr(id, 2) AS BLOB)".into(),
@@ -250,7 +263,7 @@ fn a_kept_event_that_is_damaged_is_not_delivered() {
             _ => format!("{column} = 'other'"),
         };
         alter(folder.path(), &format!("UPDATE kept SET {damage} WHERE seq = 11"));
-        assert_eq!(state.kept(Seq(11)).expect("read").map(|event| event.seq), None, "{column}");
+        assert_eq!(kept(&state, 11).map(|event| event.seq), None, "{column}");
     }
     state.close();
 }
