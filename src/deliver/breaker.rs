@@ -18,6 +18,8 @@ pub(super) struct Breaker {
     failures: u32,
     /// When the next probe may go out; set while failing.
     probe_at: Option<Instant>,
+    /// There was a refusal since the last success.
+    refused: bool,
 }
 
 /// Whether deliveries may go out.
@@ -40,6 +42,11 @@ impl Breaker {
         }
     }
 
+    /// Whether nothing was refused since the last success. Asked at each refusal, for the log.
+    pub(super) fn is_first_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.refused, true)
+    }
+
     pub(super) fn is_failing(&self) -> bool {
         self.probe_at.is_some()
     }
@@ -47,6 +54,7 @@ impl Breaker {
     /// Answers whether the endpoint was failing and is not any more.
     pub(super) fn succeeded(&mut self) -> bool {
         self.failures = 0;
+        self.refused = false;
         self.probe_at.take().is_some()
     }
 

@@ -18,26 +18,24 @@ pub(super) fn address(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[IpNe
     if trusted.is_empty() || peer.as_ref().is_some_and(|peer| !is_trusted(peer)) {
         return peer;
     }
-    let by_list = through(headers, "x-forwarded-for", parse, peer, &is_trusted);
-    let by_standard = through(headers, FORWARDED.as_str(), parse_forwarded, peer, &is_trusted);
-    match (by_list, by_standard) {
+    let by_list = || through(headers, "x-forwarded-for", parse, peer, &is_trusted);
+    let by_standard = || through(headers, FORWARDED.as_str(), parse_forwarded, peer, &is_trusted);
+    match (headers.contains_key("x-forwarded-for"), headers.contains_key(FORWARDED)) {
         // A proxy writes one of them; the other may be the client's own, and there is no telling which.
-        (Some(one), Some(other)) if one != other => peer,
-        (one, other) => one.or(other).unwrap_or(peer),
+        (true, true) if by_list() != by_standard() => peer,
+        (true, _) => by_list(),
+        (false, _) => by_standard(),
     }
 }
 
-/// The client by one header; `None`: the header is not there.
+/// The client by one header; the peer where it names none.
 fn through(
     headers: &HeaderMap,
     name: &str,
     parse: fn(&str) -> Option<IpAddr>,
     peer: Option<IpAddr>,
     is_trusted: &dyn Fn(&IpAddr) -> bool,
-) -> Option<Option<IpAddr>> {
-    if !headers.contains_key(name) {
-        return None;
-    }
+) -> Option<IpAddr> {
     let named: Vec<_> = headers.get_all(name).iter().flat_map(|value| split(value.as_bytes(), parse)).collect();
     let mut client = peer;
     for hop in named.into_iter().rev() {
@@ -48,7 +46,7 @@ fn through(
             break;
         }
     }
-    Some(client)
+    client
 }
 
 fn split(value: &[u8], parse: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {
@@ -101,6 +99,13 @@ mod tests {
             headers.insert(name, value.parse().expect(value));
             let client = address(&headers, Some(peer.parse().expect(peer)), &trusted);
             assert_eq!(client, Some(want.parse().expect(want)), "{peer} {name}: {value}");
+        }
+        for (list, want) in [("203.0.113.9", "203.0.113.9"), ("1.1.1.1", "10.0.0.1")] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", list.parse().expect("a value"));
+            headers.insert("forwarded", "for=203.0.113.9".parse().expect("a value"));
+            let client = address(&headers, Some("10.0.0.1".parse().expect("an address")), &trusted);
+            assert_eq!(client, Some(want.parse().expect(want)), "beside another in `forwarded`: {list}");
         }
         let mut headers = HeaderMap::new();
         headers.append("x-forwarded-for", "1.1.1.1".parse().expect("a value"));

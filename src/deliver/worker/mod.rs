@@ -91,8 +91,6 @@ pub(super) struct Worker {
     blind_until: Option<Instant>,
     /// The last look ended at the end of the journal.
     at_tail: bool,
-    /// A refusal was logged since the last success.
-    complained: bool,
     /// Whose turn it is: what is due, or what is new.
     due_first: bool,
     backlog: Backlog,
@@ -159,7 +157,6 @@ impl Worker {
             alone: false,
             blind_until: None,
             at_tail: false,
-            complained: false,
             due_first: false,
             subscriber,
             sink,

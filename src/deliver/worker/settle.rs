@@ -48,7 +48,6 @@ impl Worker {
     fn delivered(&mut self, seq: Seq) {
         self.metrics.good_attempts.inc();
         self.metrics.delivered.inc();
-        self.complained = false;
         if self.debts.remove(seq).is_some() {
             self.change.rows.insert(seq, None);
         }
@@ -60,7 +59,7 @@ impl Worker {
     fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis) {
         self.metrics.refused(refusal.label);
         self.status.failed(now, &refusal.reason);
-        if !std::mem::replace(&mut self.complained, true) {
+        if self.breaker.is_first_refusal() {
             tracing::warn!(
                 subscriber = %self.subscriber.name, seq = delivery.event.seq.0, attempt = delivery.attempt,
                 reason = refusal.reason, "a delivery was refused; further refusals are not logged until one succeeds"

@@ -1,6 +1,6 @@
 //! The sink that posts to a URL.
 //!
-//! Delivered is a 2xx answer that arrived whole, or whose first 64 KiB did; nothing else. Redirects are not followed,
+//! Delivered is a 2xx status, and nothing else; what becomes of the rest of the answer does not matter. Redirects are not followed,
 //! and no proxy is asked, whatever the environment says. The sink sends each attempt once; a connection that the
 //! receiver closed while it lay idle is replaced if nothing of the request was written to it, else that is a refusal
 //! like any other, for the receiver may have acted.
