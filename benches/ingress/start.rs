@@ -12,6 +12,9 @@ use crate::stats::Spread;
 /// Starts of each sort.
 const STARTS: usize = 10;
 
+/// The time the daemon has to count what was owed before its start.
+const COUNTING: Duration = Duration::from_secs(60);
+
 /// Milliseconds.
 pub(crate) struct Starts {
     /// In a directory without a journal.
@@ -73,12 +76,19 @@ pub(crate) fn backlog(site: &Site, events: u64, request: &mut Request) -> io::Re
     accepted += drive(daemon.ingress, &daemon.process, request, one)?.accepted;
     let accepting = begin.elapsed();
     let memory = daemon.process.memory()?.now;
-    let owed = daemon.metric("forebay_backlog_events", "")?.unwrap_or(0.0);
-    let dead = daemon.metric("forebay_dead_letters", "")?.unwrap_or(0.0);
-    if owed + dead < crate::stats::number(accepted) {
-        return Err(io::Error::other(format!(
-            "lost: {accepted} accepted, {owed} owed and {dead} dead after the start"
-        )));
+    // What was owed before the start is counted behind it.
+    let counted = Instant::now();
+    loop {
+        let owed = daemon.metric("forebay_backlog_events", "")?.unwrap_or(0.0);
+        let dead = daemon.metric("forebay_dead_letters", "")?.unwrap_or(0.0);
+        if owed + dead >= crate::stats::number(accepted) {
+            break;
+        }
+        if counted.elapsed() > COUNTING {
+            let found = format!("{owed} owed and {dead} dead after the start");
+            return Err(io::Error::other(format!("lost: {accepted} accepted, {found}")));
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(Backlog { events: accepted, ready, accepting, memory })
 }

@@ -84,7 +84,7 @@ pub(super) struct Scanner {
     chunk: Bytes,
     at: u64,
     chunk_size: usize,
-    /// How much is read next: little at the tail, where little is new, and more as long as there is more.
+    /// How much is read next: more as long as it is used, and less where most of it was not, as at a quiet tail.
     ahead: usize,
 }
 
@@ -98,8 +98,12 @@ impl Scanner {
 
     /// Forgets what was read ahead: the file may have grown since.
     pub(super) fn refresh(&mut self) {
+        let used = self.offset.saturating_sub(self.at);
+        if used < self.chunk.len() as u64 / 2 {
+            // It was doubled when the chunk was read.
+            self.ahead = (self.ahead / 4).max(FIRST_CHUNK.min(self.chunk_size));
+        }
         self.chunk = Bytes::new();
-        self.ahead = FIRST_CHUNK.min(self.chunk_size);
     }
 
     /// `wanted` bytes from the current place, or what there is of them.
