@@ -151,6 +151,7 @@ impl Dedupe {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.total
     }

@@ -15,7 +15,8 @@
 //! never handed out.
 //!
 //! One process owns the directory. The files: `NNN.log` segments and `NNN.idx` their indexes (NNN: the number of the
-//! first event), `spare-NNN.log` segments to be used again, `state.sqlite`, `lock`.
+//! first event), `spare-NNN.log` segments to be used again, `state.sqlite`, `lock`, and
+//! `reserve`, space that a start on a full disk gives up to be able to open the state.
 
 mod codec;
 pub mod commit;
@@ -405,12 +406,6 @@ impl Journal {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.shared.segments().values().map(|segment| segment.bytes.load(Ordering::Relaxed)).sum()
-    }
-
-    /// How many deliveries are remembered for dedupe.
-    #[must_use]
-    pub fn remembered(&self) -> usize {
-        lock(&self.shared.queue).dedupe.len()
     }
 
     /// A reader that begins there.

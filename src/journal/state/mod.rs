@@ -218,14 +218,6 @@ impl State {
         let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, hold });
     }
 
-    /// Waits until everything sent before has been tried to be written.
-    ///
-    /// # Errors
-    /// When it could not be.
-    pub fn flush(&self) -> Result<(), String> {
-        self.call(|_| ())
-    }
-
     /// Waits until everything sent before has been tried to be written, without holding up a thread.
     pub async fn settled(&self) {
         let (answer, done) = tokio::sync::oneshot::channel();

@@ -36,12 +36,12 @@ fn below_the_free_space_that_is_wanted_nothing_is_taken() {
     assert_eq!(daemon.stop().0.code(), Some(0));
 }
 
-/// In a mount namespace of its own, so that nothing is left of the small filesystem when the daemon is gone.
-#[test]
-fn a_full_disk_is_answered_and_survived() {
+/// A daemon on a small filesystem, in a mount namespace of its own, so that nothing is left of it when the daemon is gone;
+/// and the folder as the daemon sees it. `first`: shell commands before it starts, with `$0` for the folder.
+fn on_a_small_disk(min_free: &str, first: &str) -> (Home, Daemon, String) {
     let text = format!(
         "[ingress]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[journal]\npath = \"small/journal\"\n\
-         min_free = \"16 MiB\"\n[log]\nformat = \"json\"\n{OPEN}"
+         min_free = \"{min_free}\"\n[log]\nformat = \"json\"\n{OPEN}"
     );
     let home = Home::with_text(&text);
     let small = home.path("small");
@@ -49,19 +49,33 @@ fn a_full_disk_is_answered_and_survived() {
     let ours = home.command();
     let mut command = Command::new("unshare");
     command.arg(if rustix::process::getuid().is_root() { "-m" } else { "-rm" });
-    command.args([
-        "--fork",
-        "--kill-child",
-        "sh",
-        "-c",
-        "mount -t tmpfs -o size=256m none \"$0\" && exec \"$@\" serve",
-    ]);
+    let script = format!("mount -t tmpfs -o size=256m none \"$0\" && {first} exec \"$@\" serve");
+    command.args(["--fork", "--kill-child", "sh", "-c", &script]);
     command.arg(&small).arg(ours.get_program()).args(ours.get_args());
     let daemon = Daemon::spawn(command);
-    assert_eq!(post(&daemon, b"[1]"), 202);
-    // The folder as the daemon sees it.
     let inside = format!("/proc/{}/root{}", daemon.pid(), small.display());
     assert!(std::fs::exists(format!("{inside}/journal")).expect("the namespace can be looked into"));
+    (home, daemon, inside)
+}
+
+/// A start needs a little space; an earlier one has put it aside.
+#[test]
+fn it_starts_on_a_full_disk() {
+    let first = "{ \"$@\" serve 2> \"$0.log\" & one=$!; \
+                 until grep -q ready \"$0.log\"; do sleep 0.02; done; kill \"$one\"; wait \"$one\"; \
+                 ! dd if=/dev/zero of=\"$0/ballast\" bs=64k 2> /dev/null; } &&";
+    let (_home, daemon, inside) = on_a_small_disk("2 MiB", first);
+    assert_eq!(post(&daemon, b"[1]"), 503);
+    assert_eq!(daemon.admin("/readyz").status, 503);
+    std::fs::remove_file(format!("{inside}/ballast")).expect("the ballast");
+    eventually("there is room again", || (post(&daemon, b"[2]") == 202).then_some(()));
+    eventually("it is delivered", || (daemon.out().len() == 1).then_some(()));
+}
+
+#[test]
+fn a_full_disk_is_answered_and_survived() {
+    let (_home, daemon, inside) = on_a_small_disk("16 MiB", "");
+    assert_eq!(post(&daemon, b"[1]"), 202);
     let ballast = format!("{inside}/ballast");
     let fill = Command::new("dd")
         .args(["if=/dev/zero", &format!("of={ballast}"), "bs=1M"])

@@ -80,7 +80,7 @@ fn what_was_saved_is_recalled() {
     assert_eq!(state.floor().expect("read"), Seq(39));
     let done = Change { rows: [(Seq(11), None)].into(), ..Change::default() };
     state.change("ci", done, None);
-    state.flush().expect("written");
+    state.barrier().expect("written");
     assert_eq!(state.recall("ci").expect("read"), saved(vec![owed(12, false)], 1), "the cursor stays");
     state.close();
     assert_eq!(recalled(folder.path(), "ci"), saved(vec![owed(12, false)], 1));
