@@ -115,16 +115,7 @@ impl App {
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
         for gone in state.retain_subscribers(names, last).map_err(|why| failed(what())(&why))? {
-            if gone.is_kept() {
-                tracing::warn!(
-                    subscriber = gone.name,
-                    refused = gone.owed,
-                    dead = gone.dead,
-                    "a subscriber that is still owed events is not configured any more: configure it again to deliver them"
-                );
-            } else {
-                tracing::info!(subscriber = gone.name, "forgot a subscriber that is not configured any more");
-            }
+            crate::deliver::tell_of(&gone);
         }
         let deliveries = Deliveries::start(sinks, &journal, &state, &metrics).map_err(|why| failed(what())(&why))?;
         let deliveries = Arc::new(deliveries);
