@@ -23,6 +23,7 @@ pub mod commit;
 mod dedupe;
 pub mod disk;
 mod index;
+pub mod lookup;
 mod reader;
 mod recover;
 mod segment;
