@@ -244,14 +244,27 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept(seq)).await?
+    }
+
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
+    }
+
+    /// As [`State::call`], without holding up a thread.
+    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
         let closed = || "the state is closed".to_owned();
         let (answer, found) = tokio::sync::oneshot::channel();
         let job = Job::Call(Box::new(move |store| {
             // Whoever asked may be gone by now.
-            let _ = answer.send(store.kept(seq));
+            let _ = answer.send(work(store));
         }));
         self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())?
+        found.await.map_err(|_| closed())
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
