@@ -260,6 +260,14 @@ impl State {
         self.ask(move |store| store.kept(seq)).await?
     }
 
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
+    }
+
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
     /// day they are configured again: a name misspelt once must not cost an event. `last`: the last event there is.
     ///
