@@ -5,6 +5,7 @@
 //! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
+mod bus;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,7 @@ use super::commit::lock;
 use super::{Hold, Keeper};
 use crate::event::{Event, EventId, Millis, Seq};
 
+pub use bus::BusRow;
 use store::Store;
 
 /// A delivery that was refused at least once and is not done with.

@@ -3,6 +3,7 @@
 //! Every row carries a checksum, since `SQLite` has none: a row that was changed by anything but this program makes its
 //! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
 
+mod bus;
 mod kept;
 mod rows;
 #[cfg(test)]
@@ -154,6 +155,7 @@ impl Store {
             return Err(OpenFailure::Sql(rusqlite::Error::SqliteFailure(code, Some(check))));
         }
         db.execute_batch(SCHEMA)?;
+        db.execute_batch(bus::SCHEMA)?;
         // Indexes are not part of the check, and retention goes by this one.
         db.execute_batch("REINDEX deliveries_by_seq")?;
         Ok(Self { db, fresh: version == 0, rows: HashMap::new(), behind: false })
