@@ -54,7 +54,7 @@ impl Told {
     pub(in crate::deliver) async fn changed(&mut self) {
         if self.course.changed().await.is_err() {
             // Nobody is left to tell it anything.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
