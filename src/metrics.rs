@@ -49,6 +49,11 @@ struct Attempted {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
 /// From a quarter of a millisecond to half a minute.
 #[derive(Clone)]
 struct Seconds;
@@ -71,6 +76,7 @@ pub struct Metrics {
     duplicates: Family<OfTopic, Counter>,
     /// What is counted of subscribers.
     pub subscribers: Subscribers,
+    reloads: Family<Reload, Counter>,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
     /// Free bytes on its disk.
@@ -113,6 +119,16 @@ impl TopicMetrics {
             self.requests.get_or_create(&Request { topic: self.name.clone(), code }).inc();
         }
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// How many requests were answered with each status so far.
+    #[must_use]
+    pub fn answers(&self) -> std::collections::BTreeMap<u16, u64> {
+        let count = |code: u16| {
+            let counter = self.requests.get(&Request { topic: self.name.clone(), code })?;
+            Some((code, counter.get())).filter(|(_, count)| *count > 0)
+        };
+        (200..600).filter_map(count).collect()
     }
 
     /// The counter of one secret's verdicts; `result` is `ok` or the label of a rejection.
@@ -260,6 +276,7 @@ impl Metrics {
             events: Family::default(),
             duplicates: Family::default(),
             subscribers: Subscribers::new(),
+            reloads: Family::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
             journal_damaged: Gauge::default(),
@@ -275,6 +292,7 @@ impl Metrics {
         registry.register("events", "events recorded", metrics.events.clone());
         registry.register("duplicates", "deliveries seen before, not recorded again", metrics.duplicates.clone());
         metrics.subscribers.register(&mut registry);
+        registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
         registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
         registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
@@ -286,6 +304,10 @@ impl Metrics {
         );
         registry.register("ingress_connections", "open connections on the ingress", metrics.connections.clone());
         registry.register("ingress_body_bytes", "memory reserved for bodies in flight", metrics.body_memory.clone());
+        for result in ["ok", "failed"] {
+            // A rate needs a beginning.
+            let _ = metrics.reloads.get_or_create(&Reload { result });
+        }
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -307,6 +329,11 @@ impl Metrics {
             events,
             duplicates,
         }
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, good: bool) {
+        self.reloads.get_or_create(&Reload { result: if good { "ok" } else { "failed" } }).inc();
     }
 
     /// All of it in the OpenMetrics text format 1.0.
