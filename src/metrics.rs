@@ -173,9 +173,10 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, for the events that matched a subscriber since its counters began: matched = delivered + dropped (counters)
-/// + dead letters + backlog (gauges, as far as they have grown). A dead letter that is retried leaves the one gauge for
-/// the other; `outcome="dead"` counts how often deliveries died, and so may count one more than once.
+/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
+/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
+/// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
     deliveries: Family<Delivered, Counter>,
