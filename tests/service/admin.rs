@@ -2,4 +2,5 @@
 
 mod events;
 mod guard;
+mod reload;
 mod tail;
