@@ -277,7 +277,6 @@ impl State {
         self.ask(move |store| store.kept_by_id(id)).await?
     }
 
-<<<<<<< HEAD
     /// What was refused of each of these events, so far as it is written.
     ///
     /// # Errors
@@ -286,20 +285,6 @@ impl State {
         self.ask(move |store| store.refused(&events)).await?
     }
 
-    /// As [`State::call`], without holding up a thread.
-    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
-        let closed = || "the state is closed".to_owned();
-        let (answer, found) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |store| {
-            // Whoever asked may be gone by now.
-            let _ = answer.send(work(store));
-        }));
-        self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())
-    }
-
-=======
->>>>>>> main
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
     /// day they are configured again: a name misspelt once must not cost an event. `last`: the last event there is.
     ///
