@@ -197,7 +197,7 @@ impl Ingest {
         let incoming = Incoming { method: head.method, target, headers: head.headers, body, time: now, client };
         match door.topic.validator.check(incoming, now) {
             Verdict::Handshake(reply) => reply::handshake(reply),
-            Verdict::Refused(rejection) => {
+            Verdict::Refused(rejection, _) => {
                 door.metrics.verdict("", rejection.label).inc();
                 self.report(door, client, rejection.label, &rejection.reason);
                 forbidden(&door.topic).answer(false)

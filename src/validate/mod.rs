@@ -4,6 +4,7 @@
 //! anything else looks at the body.
 
 mod build;
+pub mod doctor;
 mod handshake;
 mod presets;
 mod token;
@@ -69,8 +70,8 @@ pub enum Verdict {
     Genuine(Verified),
     /// The provider's handshake: to be answered, nothing recorded.
     Handshake(Reply),
-    /// Not genuine.
-    Refused(Rejection),
+    /// Not genuine; the request is given back to whoever wants to know more.
+    Refused(Rejection, Incoming),
 }
 
 /// What a validator table may say beside its type and secrets. A preset takes few of them; the generic `hmac` all.
@@ -122,7 +123,7 @@ enum Decide {
     /// Whoever shows the secret.
     Token(Token),
     /// Whoever signed with it.
-    Signature(Engine),
+    Signature(Box<Engine>),
 }
 
 impl Validator {
@@ -152,7 +153,7 @@ impl Validator {
             }
         };
         match key {
-            Err(rejection) => Verdict::Refused(presets::explained(rejection, &incoming.headers)),
+            Err(rejection) => Verdict::Refused(presets::explained(rejection, &incoming.headers), incoming),
             Ok(key) => match self.handshake.verified(&incoming) {
                 Some(reply) => Verdict::Handshake(reply),
                 None => Verdict::Genuine(Verified { incoming, key: Some(key) }),
