@@ -165,7 +165,6 @@ fn every_refusal_has_its_fault_named() {
         ("azuredevops-neg-missing", "missing-token"),
         ("slack-neg-stale", "stale-timestamp"),
         ("stripe-neg-stale", "stale-timestamp"),
-        ("stripe-neg-base64-key", "secret-decoded"),
         ("shopify-neg-hex", "signature-encoding"),
         ("shopify-neg-unpadded", "signature-encoding"),
         ("linear-neg-stale", "stale-timestamp"),
