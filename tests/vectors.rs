@@ -166,7 +166,7 @@ fn every_refusal_has_its_fault_named() {
         ("slack-neg-stale", "stale-timestamp"),
         ("stripe-neg-stale", "stale-timestamp"),
         ("shopify-neg-hex", "signature-encoding"),
-        ("shopify-neg-unpadded", "signature-encoding"),
+        ("shopify-neg-unpadded", "unreadable"),
         ("linear-neg-stale", "stale-timestamp"),
         ("convoy-advanced-neg-expired", "stale-timestamp"),
     ];
