@@ -6,6 +6,7 @@
 mod build;
 pub mod doctor;
 mod handshake;
+mod leak;
 mod presets;
 mod token;
 
@@ -16,12 +17,14 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
+pub use self::doctor::is_readable_signature;
+pub use self::leak::shows_token;
 pub use crate::signature::{Algorithm, BuildError, Encoding, Rejection, Source};
 
 use self::handshake::Handshake;
 use self::token::Token;
 use crate::event::{Incoming, Millis};
-use crate::secret::{Key, Secret};
+use crate::secret::{Key, KeyLabel, Secret};
 use crate::signature::Engine;
 
 /// A request that its topic's validator has vouched for. Only a [`Validator`] makes one.
@@ -196,6 +199,16 @@ impl Validator {
             // A very short secret is found in anything, and protects nothing.
             secret.len() >= 8 && secret.len() <= value.len() && memchr::memmem::find(value, secret).is_some()
         })
+    }
+
+    /// All secrets but for the secrets themselves, in the order of the configuration.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyLabel> {
+        match &self.decide {
+            Decide::Open => Vec::new(),
+            Decide::Token(token) => token.keys().map(Key::label).collect(),
+            Decide::Signature(engine) => engine.keys().map(Key::label).collect(),
+        }
     }
 
     /// Where the event's type is, by the provider's documentation. The first that is there and not empty counts.

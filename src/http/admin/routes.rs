@@ -15,6 +15,9 @@ pub(super) enum Call {
     Topics,
     Config,
     Reload,
+    Rejections,
+    Rejection,
+    Secrets,
     OpenApi,
 }
 
@@ -75,6 +78,33 @@ pub(super) const ROUTES: &[Route] = &[
         query: NO,
         takes: Some(of::<api::settings::ReloadRequest>),
         gives: Gives::Json(of::<api::settings::Reloaded>),
+    },
+    Route {
+        call: Call::Rejections,
+        method: Method::GET,
+        path: "/rejections",
+        does: "The last refused requests, newest first and without secrets",
+        query: &[("topic", "only those to this topic"), ("limit", "at most so many, 1 to 500")],
+        takes: None,
+        gives: Gives::Json(of::<api::rejections::Rejections>),
+    },
+    Route {
+        call: Call::Rejection,
+        method: Method::GET,
+        path: "/rejections/{id}",
+        does: "One refused request, and what is wrong with it",
+        query: NO,
+        takes: None,
+        gives: Gives::Json(of::<api::rejections::Rejection>),
+    },
+    Route {
+        call: Call::Secrets,
+        method: Method::GET,
+        path: "/secrets",
+        does: "When each secret last matched, so that an old one can go",
+        query: NO,
+        takes: None,
+        gives: Gives::Json(of::<api::topics::Secrets>),
     },
     Route {
         call: Call::OpenApi,

@@ -6,6 +6,7 @@
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,6 +21,7 @@ use super::{Hold, Keeper};
 use crate::event::{Event, EventId, Millis, Seq};
 
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,6 +53,13 @@ pub(super) fn readings(value: &str, scheme: &Scheme<'_>, kind: &str) -> Vec<Form
     forms
 }
 
+/// Whether there is a signature in a header's value that some scheme could read: a value without one may be the very secret.
+#[must_use]
+pub fn is_readable_signature(value: &str) -> bool {
+    let pieces = std::iter::once(value).chain(value.split([',', ';', ' ']));
+    pieces.map(str::trim).take(MAX_PIECES).flat_map(splits).any(|(_, text)| digest(text).is_some())
+}
+
 /// The items of a list; of another value all of it, and then what may be items.
 fn pieces<'v>(value: &'v str, scheme: &Scheme<'_>) -> impl Iterator<Item = &'v str> {
     let separator = scheme.list.map(|list| char::from(list.separator));
@@ -112,7 +119,7 @@ fn written(value: &str, scheme: &Scheme<'_>, digest: &[u8]) -> Option<HeaderValu
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::validate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

@@ -237,7 +237,7 @@ fn placeholders(ids: &[&str]) -> Vec<Candidate> {
 }
 
 /// Base64 in either alphabet, with its padding or without.
-pub(super) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::validate) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
     let lenient = NO_PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
     [alphabet::STANDARD, alphabet::URL_SAFE]
         .into_iter()
@@ -246,7 +246,7 @@ pub(super) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Hexadecimal of either case.
-pub(super) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::validate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; text.len() / 2];
     (!bytes.is_empty() && unhex(text, &mut bytes)).then_some(bytes)
 }

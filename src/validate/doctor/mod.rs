@@ -20,6 +20,10 @@ mod urls;
 
 use http::{HeaderMap, HeaderName};
 
+pub(super) use self::form::hex;
+pub use self::form::is_readable_signature;
+pub(super) use self::keys::{from_hex, unbase64};
+
 use super::presets::{PRESETS, Place, Preset, Way};
 use super::{Decide, Validator, Verdict};
 use crate::event::{Incoming, Millis};

@@ -7,6 +7,7 @@ mod kept;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
@@ -154,6 +155,7 @@ impl Store {
             return Err(OpenFailure::Sql(rusqlite::Error::SqliteFailure(code, Some(check))));
         }
         db.execute_batch(SCHEMA)?;
+        db.execute_batch(uses::SCHEMA)?;
         // Indexes are not part of the check, and retention goes by this one.
         db.execute_batch("REINDEX deliveries_by_seq")?;
         Ok(Self { db, fresh: version == 0, rows: HashMap::new(), behind: false })
