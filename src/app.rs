@@ -112,6 +112,8 @@ impl App {
 
         let sync = if plan.journal.sync == Sync::Never { "never" } else { "always" };
         let metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
+        let labels = plan.keys.iter().flat_map(|(topic, keys)| keys.iter().map(move |key| (topic, key)));
+        metrics.secrets(labels.map(|(topic, key)| (topic.as_str(), key.id.as_str(), key.not_after)));
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
         for gone in state.retain_subscribers(names, last).map_err(|why| failed(what())(&why))? {
@@ -144,7 +146,7 @@ impl App {
             let door = AdminDoor {
                 ingest: Arc::clone(&ingest),
                 token: plan.admin.token,
-                metrics: render(metrics, journal.clone(), Arc::clone(&deliveries)),
+                metrics: render(metrics, Arc::clone(&ingest), Arc::clone(&deliveries)),
             };
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)
@@ -276,12 +278,14 @@ fn take_lock(path: &std::path::Path) -> Result<File, OpenError> {
 /// The metrics with everything that is looked up when somebody asks.
 fn render(
     metrics: Metrics,
-    journal: Journal,
+    ingest: Arc<Ingest>,
     deliveries: Arc<Deliveries>,
 ) -> Box<dyn Fn() -> String + Send + std::marker::Sync> {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     Box::new(move || {
+        let journal = ingest.journal();
         deliveries.show(Millis::now());
+        metrics.ready.set((!ingest.is_draining() && journal.is_writable()).into());
         metrics.journal_bytes.set(number(journal.bytes()));
         metrics.journal_free.set(number(journal.stats().free.load(Ordering::Relaxed)));
         metrics.journal_damaged.set(number(journal.stats().damaged()));

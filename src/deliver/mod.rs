@@ -14,6 +14,7 @@ pub mod status;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,7 @@ impl Deliveries {
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
+            shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
     }
 

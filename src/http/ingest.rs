@@ -54,8 +54,8 @@ struct Door {
     metrics: TopicMetrics,
     /// The pointers of event type and delivery id, in this order.
     pointers: Vec<Pointer>,
-    /// The counter of the secret that matches most often, by its id.
-    usual: Option<(String, Counter)>,
+    /// The counter of the secret that matched first, most likely the only one, by its id.
+    usual: OnceLock<(String, Counter)>,
 }
 
 impl Ingest {
@@ -69,7 +69,7 @@ impl Ingest {
             });
             let pointers = pointers.collect();
             let metrics = metrics.topic(topic.name.as_str());
-            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: None, topic })
+            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: OnceLock::new(), topic })
         };
         Self {
             prefix: format!("{}/http/", settings.base_path),
@@ -219,10 +219,13 @@ impl Ingest {
     /// From a genuine request to an event on stable storage.
     async fn record(&self, door: &Door, verified: &Verified, lane: &Lane) -> Result<Answer, Refusal> {
         let topic = &door.topic;
-        match (&door.usual, verified.key()) {
-            (Some((usual, counter)), Some(key)) if usual == key => counter.inc(),
-            (_, key) => door.metrics.verdict(key.unwrap_or_default(), "ok").inc(),
-        };
+        let key = verified.key().unwrap_or_default();
+        let (usual, counter) = door.usual.get_or_init(|| (key.to_owned(), door.metrics.verdict(key, "ok")));
+        if usual == key {
+            counter.inc();
+        } else {
+            door.metrics.verdict(key, "ok").inc();
+        }
         let incoming = verified.incoming();
         let (kind, delivery_id) = door.facts(incoming)?;
         let key = match (&topic.dedupe, &delivery_id) {
