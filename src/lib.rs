@@ -6,7 +6,7 @@
 //! Read in this order:
 //!
 //! - the words: [`event`] has what travels (`Incoming`, `Event`); [`name`] and [`secret`] are what a configuration gives
-//!   names and keys; [`signature`] is the one HMAC scheme; [`json`] and [`metrics`] are what they say;
+//!   names and keys; [`signature`] is the one HMAC scheme; [`json`], [`trace`] and [`metrics`] are what they say;
 //! - the outside shape: [`config`] is the TOML file exactly as written;
 //! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
 //! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod name;
 pub mod secret;
 pub mod signature;
+pub mod trace;
 
 pub mod config;
 
