@@ -3,9 +3,9 @@
 
 mod process;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -62,6 +62,11 @@ struct Attempted {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
 /// From a quarter of a millisecond to half a minute.
 #[derive(Clone)]
 struct Seconds;
@@ -84,13 +89,9 @@ pub struct Metrics {
     verified: Family<Verification, Counter>,
     events: Family<OfTopic, Counter>,
     duplicates: Family<OfTopic, Counter>,
-    deliveries: Family<Delivered, Counter>,
-    attempts: Family<Attempted, Counter>,
-    attempt_seconds: Histograms<OfSubscriber>,
-    backlog: Family<OfSubscriber, Gauge>,
-    oldest_owed: Family<OfSubscriber, Decimal>,
-    dead: Family<OfSubscriber, Gauge>,
-    failing: Family<OfSubscriber, Gauge>,
+    /// What is counted of subscribers.
+    pub subscribers: Subscribers,
+    reloads: Family<Reload, Counter>,
     secrets: Family<OfSecret, Decimal>,
     /// Whether events are taken: 1 or 0, as `/readyz` says.
     pub ready: Gauge,
@@ -138,6 +139,16 @@ impl TopicMetrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
+    /// How many requests were answered with each status so far.
+    #[must_use]
+    pub fn answers(&self) -> std::collections::BTreeMap<u16, u64> {
+        let count = |code: u16| {
+            let counter = self.requests.get(&Request { topic: self.name.clone(), code })?;
+            Some((code, counter.get())).filter(|(_, count)| *count > 0)
+        };
+        (200..600).filter_map(count).collect()
+    }
+
     /// The counter of one secret's verdicts; `result` is `ok` or the label of a rejection.
     pub fn verdict(&self, secret: &str, result: &str) -> Counter {
         let labels = Verification { topic: self.name.clone(), secret: secret.to_owned(), result: result.to_owned() };
@@ -150,10 +161,14 @@ impl TopicMetrics {
 pub struct SubscriberMetrics {
     name: String,
     attempts: Family<Attempted, Counter>,
+    /// The labels under which refused attempts were counted.
+    labels: Arc<Mutex<BTreeSet<&'static str>>>,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
     pub died: Counter,
+    /// Dead letters that were dropped.
+    pub dropped: Counter,
     /// Attempts that ended well.
     pub good_attempts: Counter,
     /// How long attempts took.
@@ -171,7 +186,107 @@ pub struct SubscriberMetrics {
 impl SubscriberMetrics {
     /// Counts one attempt that was refused, by its short label.
     pub fn refused(&self, label: &'static str) {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label);
         self.attempts.get_or_create(&Attempted { subscriber: self.name.clone(), result: label }).inc();
+    }
+}
+
+/// What is counted of subscribers. Clones share it.
+///
+/// At rest, for the events that matched a subscriber since its counters began: matched = delivered + dropped (counters)
+/// + dead letters + backlog (gauges, as far as they have grown). A dead letter that is retried leaves the one gauge for
+/// the other; `outcome="dead"` counts how often deliveries died, and so may count one more than once.
+#[derive(Debug, Clone)]
+pub struct Subscribers {
+    deliveries: Family<Delivered, Counter>,
+    attempts: Family<Attempted, Counter>,
+    attempt_seconds: Histograms<OfSubscriber>,
+    backlog: Family<OfSubscriber, Gauge>,
+    oldest_owed: Family<OfSubscriber, Decimal>,
+    dead: Family<OfSubscriber, Gauge>,
+    failing: Family<OfSubscriber, Gauge>,
+}
+
+/// The ways a delivery ends.
+const OUTCOMES: [&str; 3] = ["delivered", "dead", "dropped"];
+
+/// The label of an attempt that ended well.
+const OK: &str = "ok";
+
+impl Subscribers {
+    fn new() -> Self {
+        Self {
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(Seconds),
+            backlog: Family::default(),
+            oldest_owed: Family::default(),
+            dead: Family::default(),
+            failing: Family::default(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
+        registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
+        let seconds = self.attempt_seconds.clone();
+        registry.register_with_unit("attempt_duration", "how long attempts took", Unit::Seconds, seconds);
+        registry.register("backlog_events", "events owed", self.backlog.clone());
+        let oldest = self.oldest_owed.clone();
+        registry.register_with_unit("oldest_owed", "age of the oldest event owed", Unit::Seconds, oldest);
+        registry.register("dead_letters", "deliveries given up", self.dead.clone());
+        registry.register("subscriber_failing", "whether an endpoint only fails", self.failing.clone());
+    }
+
+    /// The counters of a subscriber, which are shown from now on.
+    #[must_use]
+    pub fn of(&self, name: &str) -> SubscriberMetrics {
+        let of = OfSubscriber { subscriber: name.to_owned() };
+        // One statement each: a family stays locked until the end of the statement that asks it.
+        let [delivered, died, dropped] = OUTCOMES.map(|outcome| {
+            let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
+            counter.clone()
+        });
+        let good = Attempted { subscriber: name.to_owned(), result: OK };
+        let good_attempts = self.attempts.get_or_create(&good).clone();
+        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
+        let backlog = self.backlog.get_or_create(&of).clone();
+        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
+        let dead = self.dead.get_or_create(&of).clone();
+        let failing = self.failing.get_or_create(&of).clone();
+        let (name, attempts) = (name.to_owned(), self.attempts.clone());
+        SubscriberMetrics {
+            name,
+            attempts,
+            labels: Arc::default(),
+            delivered,
+            died,
+            dropped,
+            good_attempts,
+            attempt_seconds,
+            backlog,
+            oldest_owed,
+            dead,
+            failing,
+        }
+    }
+
+    /// Shows a subscriber no longer. Nothing may be counted with `metrics` after this.
+    pub fn forget(&self, metrics: &SubscriberMetrics) {
+        let subscriber = || metrics.name.clone();
+        for outcome in OUTCOMES {
+            self.deliveries.remove(&Delivered { subscriber: subscriber(), outcome });
+        }
+        let labels = std::mem::take(&mut *metrics.labels.lock().unwrap_or_else(PoisonError::into_inner));
+        for result in labels.into_iter().chain([OK]) {
+            self.attempts.remove(&Attempted { subscriber: subscriber(), result });
+        }
+        let of = OfSubscriber { subscriber: subscriber() };
+        self.attempt_seconds.remove(&of);
+        self.backlog.remove(&of);
+        self.oldest_owed.remove(&of);
+        self.dead.remove(&of);
+        self.failing.remove(&of);
     }
 }
 
@@ -188,13 +303,8 @@ impl Metrics {
             verified: Family::default(),
             events: Family::default(),
             duplicates: Family::default(),
-            deliveries: Family::default(),
-            attempts: Family::default(),
-            attempt_seconds: Family::new_with_constructor(Seconds),
-            backlog: Family::default(),
-            oldest_owed: Family::default(),
-            dead: Family::default(),
-            failing: Family::default(),
+            subscribers: Subscribers::new(),
+            reloads: Family::default(),
             secrets: Family::default(),
             ready: Gauge::default(),
             journal_bytes: Gauge::default(),
@@ -208,7 +318,8 @@ impl Metrics {
         registry.register("build", "the program and how it keeps its promise", Info::new(build.to_vec()));
         registry.register("ready", "whether events are taken", metrics.ready.clone());
         metrics.register_ingress(&mut registry);
-        metrics.register_deliveries(&mut registry);
+        metrics.subscribers.register(&mut registry);
+        registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
         let (seconds, bytes) = (|| Unit::Seconds, || Unit::Bytes);
         let (of_disk, of_files) = (&metrics.journal_free, &metrics.journal_bytes);
         registry.register_with_unit("journal_commit", "write and sync of a batch", seconds(), commit_seconds.clone());
@@ -217,6 +328,10 @@ impl Metrics {
         registry.register_with_unit("journal_free", "free space on the journal's disk", bytes(), of_disk.clone());
         let damaged = metrics.journal_damaged.clone();
         registry.register("journal_damaged_events", "recorded events found damaged since the start", damaged);
+        for result in ["ok", "failed"] {
+            // A rate needs a beginning.
+            let _ = metrics.reloads.get_or_create(&Reload { result });
+        }
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -232,18 +347,6 @@ impl Metrics {
         registry.register("ingress_connections", "open connections on the ingress", self.connections.clone());
         let reserved = self.body_memory.clone();
         registry.register_with_unit("ingress_body", "memory reserved for bodies in flight", Unit::Bytes, reserved);
-    }
-
-    fn register_deliveries(&self, registry: &mut Registry) {
-        registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
-        registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
-        let seconds = self.attempt_seconds.clone();
-        registry.register_with_unit("attempt_duration", "how long attempts took", Unit::Seconds, seconds);
-        registry.register("backlog_events", "events owed", self.backlog.clone());
-        let oldest = self.oldest_owed.clone();
-        registry.register_with_unit("oldest_owed", "age of the oldest event owed", Unit::Seconds, oldest);
-        registry.register("dead_letters", "deliveries given up", self.dead.clone());
-        registry.register("subscriber_failing", "whether an endpoint only fails", self.failing.clone());
     }
 
     /// Shows when the secrets of topics end to be valid, in place of what was shown before. One without an end is shown as
@@ -278,34 +381,9 @@ impl Metrics {
         }
     }
 
-    /// The counters of a subscriber.
-    #[must_use]
-    pub fn subscriber(&self, name: &str) -> SubscriberMetrics {
-        let of = OfSubscriber { subscriber: name.to_owned() };
-        let outcome = |outcome| Delivered { subscriber: name.to_owned(), outcome };
-        let good = Attempted { subscriber: name.to_owned(), result: "ok" };
-        // One statement each: a family stays locked until the end of the statement that asks it.
-        let delivered = self.deliveries.get_or_create(&outcome("delivered")).clone();
-        let died = self.deliveries.get_or_create(&outcome("dead")).clone();
-        let good_attempts = self.attempts.get_or_create(&good).clone();
-        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
-        let backlog = self.backlog.get_or_create(&of).clone();
-        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
-        let dead = self.dead.get_or_create(&of).clone();
-        let failing = self.failing.get_or_create(&of).clone();
-        let (name, attempts) = (name.to_owned(), self.attempts.clone());
-        SubscriberMetrics {
-            name,
-            attempts,
-            delivered,
-            died,
-            good_attempts,
-            attempt_seconds,
-            backlog,
-            oldest_owed,
-            dead,
-            failing,
-        }
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, good: bool) {
+        self.reloads.get_or_create(&Reload { result: if good { "ok" } else { "failed" } }).inc();
     }
 
     /// All of it in the OpenMetrics text format 1.0.

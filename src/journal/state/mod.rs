@@ -9,6 +9,7 @@ mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -153,7 +154,8 @@ enum Job {
 pub struct State {
     jobs: Sender<Job>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
-    lost: bool,
+    /// What was saved is lost, and not all subscribers have begun anew yet.
+    lost: Arc<AtomicBool>,
 }
 
 impl State {
@@ -170,7 +172,7 @@ impl State {
             .name("journal-state".into())
             .spawn(move || run(store, &inbox))
             .map_err(|error| error.to_string())?;
-        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost })
+        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost: Arc::new(AtomicBool::new(lost)) })
     }
 
     /// Has something done on the state's thread, behind everything that was sent before, and waits for it.
@@ -184,14 +186,32 @@ impl State {
         inbox.recv().map_err(|_| "the state is closed".to_owned())
     }
 
-    /// What is known of a subscriber. Waits for the disk: for the start only.
+    /// As [`State::call`], without holding up a thread.
+    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
+        let closed = || "the state is closed".to_owned();
+        let (answer, done) = tokio::sync::oneshot::channel();
+        let job = Job::Call(Box::new(move |store| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(work(store));
+        }));
+        self.jobs.send(job).map_err(|_| closed())?;
+        done.await.map_err(|_| closed())
+    }
+
+    /// What is known of a subscriber. Waits for the disk: not for a runtime's thread once there is work.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// When the state cannot be read, or something that was sent before waits to be written.
     pub fn recall(&self, subscriber: &str) -> Result<Memory, String> {
         let name = subscriber.to_owned();
         let memory = self.call(move |store| store.recall(&name))??;
-        Ok(if memory == Memory::New && self.lost { Memory::Lost } else { memory })
+        Ok(if memory == Memory::New && self.lost.load(Ordering::SeqCst) { Memory::Lost } else { memory })
+    }
+
+    /// Says that all subscribers there were have said where they begin: one that is unknown from now on is new, even if
+    /// what was saved was lost.
+    pub fn all_have_begun(&self) {
+        self.lost.store(false, Ordering::SeqCst);
     }
 
     /// Forgets what was saved of a subscriber that begins anew with the event `earliest`. Answers what it is known to
@@ -220,15 +240,8 @@ impl State {
 
     /// Waits until everything sent before has been tried to be written, without holding up a thread.
     pub async fn settled(&self) {
-        let (answer, done) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |_| {
-            // Whoever waited may be gone by now.
-            let _ = answer.send(());
-        }));
-        if self.jobs.send(job).is_ok() {
-            // Closed in between: nothing is written any more.
-            let _ = done.await;
-        }
+        // Closed in between: nothing is written any more.
+        let _ = self.ask(|_| ()).await;
     }
 
     /// The highest number any cursor has: an event known to have been recorded.
@@ -244,14 +257,15 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
-        let closed = || "the state is closed".to_owned();
-        let (answer, found) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |store| {
-            // Whoever asked may be gone by now.
-            let _ = answer.send(store.kept(seq));
-        }));
-        self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())?
+        self.ask(move |store| store.kept(seq)).await?
+    }
+
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
@@ -261,6 +275,15 @@ impl State {
     /// When the state cannot be written.
     pub fn retain_subscribers(&self, names: Vec<String>, last: Seq) -> Result<Vec<Unconfigured>, String> {
         self.call(move |store| store.retain_subscribers(&names, last))?
+    }
+
+    /// As [`State::retain_subscribers`], for one that has left. Nothing is answered if it was not known.
+    ///
+    /// # Errors
+    /// When the state cannot be written, or something that was sent before waits to be written.
+    pub async fn dismiss(&self, subscriber: &str, last: Seq) -> Result<Option<Unconfigured>, String> {
+        let name = subscriber.to_owned();
+        self.ask(move |store| store.dismiss(&name, last)).await?
     }
 
     /// The dead letters of a subscriber, oldest first, at most `limit`.
@@ -360,6 +383,7 @@ fn run(mut store: Store, inbox: &Receiver<Job>) {
                 }
             }
         }
+        store.behind = failing;
         for call in calls {
             call(&mut store);
         }
