@@ -59,24 +59,6 @@ impl Exposition {
         families.iter().for_each(check);
         Self { families }
     }
-
-    /// All samples of that name.
-    pub(crate) fn samples<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
-        self.families.iter().flat_map(|family| &family.samples).filter(move |sample| sample.name == name)
-    }
-
-    /// The sum of the samples of that name that have these labels among theirs.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let has =
-            |sample: &&Sample| labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|v| v == value));
-        self.samples(name).filter(has).fold(0.0, |sum, sample| sum + sample.value)
-    }
-
-    /// The same for what counts whole things.
-    pub(crate) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let sum = self.sum(name, labels);
-        format!("{sum}").parse().unwrap_or_else(|_| panic!("`{name}` is no count: {sum}"))
-    }
 }
 
 fn sample(line: &str) -> Sample {

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use exposition::Exposition;
+use exposition::{Exposition, Sample};
 use socket2::SockRef;
 
 use crate::client::{PATIENCE, eventually, github_signature};
@@ -172,6 +172,26 @@ fn home(receivers: &[Receiver; 4]) -> Home {
     let mut home = Home::new("body_timeout = \"1s\"", &(TOPICS.to_owned() + &subscribers.concat()));
     home.env = vec![("NEW".into(), NEW.into()), ("OLD".into(), OLD.into())];
     home
+}
+
+impl Exposition {
+    /// All samples of that name.
+    fn samples<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
+        self.families.iter().flat_map(|family| &family.samples).filter(move |sample| sample.name == name)
+    }
+
+    /// The sum of the samples of that name that have these labels among theirs.
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let has =
+            |sample: &&Sample| labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|v| v == value));
+        self.samples(name).filter(has).fold(0.0, |sum, sample| sum + sample.value)
+    }
+
+    /// The same for what counts whole things.
+    fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let sum = self.sum(name, labels);
+        format!("{sum}").parse().unwrap_or_else(|_| panic!("`{name}` is no count: {sum}"))
+    }
 }
 
 fn scrape(daemon: &Daemon) -> Exposition {
