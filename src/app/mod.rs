@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::plan::{Loaded, Log, Report};
 use crate::sink;
 
-use daemon::{Daemon, InForce};
+use daemon::{Daemon, InForce, show_secrets};
 use open::{bind_all, open_state, possible_connections, take_lock};
 pub use reload::ReloadError;
 
@@ -140,6 +140,7 @@ impl App {
 
         let sync = if plan.journal.sync == Sync::Never { "never" } else { "always" };
         let metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
+        show_secrets(&metrics, &plan.keys);
         let metrics = Arc::new(metrics);
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
