@@ -49,6 +49,11 @@ struct Attempted {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
 /// From a quarter of a millisecond to half a minute.
 #[derive(Clone)]
 struct Seconds;
@@ -75,6 +80,7 @@ pub struct Metrics {
     backlog: Family<OfSubscriber, Gauge>,
     oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
     dead: Family<OfSubscriber, Gauge>,
+    reloads: Family<Reload, Counter>,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
     /// Free bytes on its disk.
@@ -117,6 +123,16 @@ impl TopicMetrics {
             self.requests.get_or_create(&Request { topic: self.name.clone(), code }).inc();
         }
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// How many requests were answered with each status so far.
+    #[must_use]
+    pub fn answers(&self) -> std::collections::BTreeMap<u16, u64> {
+        let count = |code: u16| {
+            let counter = self.requests.get(&Request { topic: self.name.clone(), code })?;
+            Some((code, counter.get())).filter(|(_, count)| *count > 0)
+        };
+        (200..600).filter_map(count).collect()
     }
 
     /// The counter of one secret's verdicts; `result` is `ok` or the label of a rejection.
@@ -172,6 +188,7 @@ impl Metrics {
             backlog: Family::default(),
             oldest_owed: Family::default(),
             dead: Family::default(),
+            reloads: Family::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
             journal_damaged: Gauge::default(),
@@ -192,6 +209,7 @@ impl Metrics {
         registry.register("backlog_events", "events owed", metrics.backlog.clone());
         registry.register("oldest_owed_seconds", "age of the oldest event owed", metrics.oldest_owed.clone());
         registry.register("dead_letters", "deliveries given up", metrics.dead.clone());
+        registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
         registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
         registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
@@ -203,6 +221,10 @@ impl Metrics {
         );
         registry.register("ingress_connections", "open connections on the ingress", metrics.connections.clone());
         registry.register("ingress_body_bytes", "memory reserved for bodies in flight", metrics.body_memory.clone());
+        for result in ["ok", "failed"] {
+            // A rate needs a beginning.
+            let _ = metrics.reloads.get_or_create(&Reload { result });
+        }
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -224,6 +246,11 @@ impl Metrics {
             events,
             duplicates,
         }
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, good: bool) {
+        self.reloads.get_or_create(&Reload { result: if good { "ok" } else { "failed" } }).inc();
     }
 
     /// The counters of a subscriber.

@@ -451,6 +451,14 @@ impl Journal {
         lock(&self.shared.holds).retain(|other| !Arc::ptr_eq(other, hold));
     }
 
+    /// Changes what is kept for how long, and how much space is left alone. `dedupe`: the longest time any topic remembers
+    /// delivery ids; what was forgotten already stays so.
+    pub fn retune(&self, settings: &Settings, dedupe: Duration) {
+        *lock(&self.shared.retain) = Retain { age: settings.retain_age, size: settings.retain_size, dedupe };
+        self.shared.min_free.store(settings.min_free, Ordering::Relaxed);
+        self.shared.stats.wake_sweeper();
+    }
+
     /// Takes no further event, writes what is queued, and ends the threads.
     pub fn close(&self) {
         lock(&self.shared.queue).closed = true;

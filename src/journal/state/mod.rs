@@ -111,6 +111,21 @@ impl Unconfigured {
     pub fn is_kept(&self) -> bool {
         self.behind || self.owed + self.dead > 0
     }
+
+    /// Says in the log what becomes of it.
+    pub fn tell(&self) {
+        let subscriber = self.name.as_str();
+        if self.is_kept() {
+            tracing::warn!(
+                subscriber,
+                refused = self.owed,
+                dead = self.dead,
+                "a subscriber that is still owed events is not configured any more: configure it again to deliver them"
+            );
+        } else {
+            tracing::info!(subscriber, "forgot a subscriber that is not configured any more");
+        }
+    }
 }
 
 /// A change of one subscriber's state.

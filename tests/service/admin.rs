@@ -1,0 +1,3 @@
+//! The admin listener of the real binary: its API by subject, and who may use it.
+
+mod guard;
