@@ -104,7 +104,7 @@ pub enum EventsCommand {
 #[derive(Debug, Args)]
 #[command(override_usage = "forebay replay [OPTIONS] <EVENT>...\n       forebay replay [OPTIONS] \
                             <--topic|--type|--since|--until|--query>...\n       forebay replay list\n       \
-                            forebay replay cancel <ID>...")]
+                            forebay replay cancel <ID>")]
 pub struct ReplayArgs {
     #[command(subcommand)]
     pub command: Option<ReplayCommand>,
@@ -145,11 +145,10 @@ pub struct ReplayArgs {
 pub enum ReplayCommand {
     /// List replays, newest first
     List,
-    /// End replays. What they have delivered stays delivered
+    /// End a replay. What it has delivered stays delivered
     Cancel {
-        /// Their ids, as `replay list` shows them
-        #[arg(required = true)]
-        id: Vec<String>,
+        /// Its id, as `replay list` shows it
+        id: String,
     },
 }
 
@@ -223,17 +222,15 @@ pub enum SubscribersCommand {
         /// Its name
         name: String,
     },
-    /// Stop delivering to subscribers; what they are owed is kept
+    /// Stop delivering to a subscriber; what it is owed is kept
     Pause {
-        /// Their names
-        #[arg(required = true)]
-        name: Vec<String>,
+        /// Its name
+        name: String,
     },
-    /// Deliver to paused subscribers again
+    /// Deliver to a paused subscriber again
     Resume {
-        /// Their names
-        #[arg(required = true)]
-        name: Vec<String>,
+        /// Its name
+        name: String,
     },
 }
 

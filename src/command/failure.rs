@@ -26,11 +26,18 @@ pub(super) enum Failure {
         /// The sentence, as it may be printed.
         message: String,
     },
+    /// There is no daemon, or it has gone in the middle; it may come back.
+    Unreachable(String),
     /// Anything else.
     Failed(String),
 }
 
 impl Failure {
+    /// Whether asking again later may help.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Refused { status: 502..=504, .. })
+    }
+
     /// Says it on standard error, and gives the exit code.
     pub(super) fn exit(&self) -> ExitCode {
         match self {
@@ -58,7 +65,9 @@ impl fmt::Display for Failure {
             Self::Quiet => f.write_str("nobody reads on"),
             Self::Told => f.write_str("not all of it was done"),
             Self::Configuration(report) => report.fmt(f),
-            Self::Usage(why) | Self::Failed(why) | Self::Refused { message: why, .. } => f.write_str(why),
+            Self::Usage(why) | Self::Unreachable(why) | Self::Failed(why) | Self::Refused { message: why, .. } => {
+                f.write_str(why)
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::http::Listen;
 
 /// Where an admin API is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::command) enum Address {
+pub(super) enum Address {
     /// Over TCP.
     Http {
         /// `http` or `https`.
@@ -30,7 +30,7 @@ impl Address {
     ///
     /// # Errors
     /// What is wrong with it. The text is not repeated: a wrong one may hold a password.
-    pub(in crate::command) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         const HOW: &str = "write `http://HOST:PORT`, `https://HOST` or `unix:PATH`";
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() || path.contains('\0') {
@@ -59,7 +59,7 @@ impl Address {
         if query {
             return Err(wrong("has a query"));
         }
-        let base = parts.path_and_query.map_or("", |path| path.path().trim_end_matches('/')).to_owned();
+        let base = parts.path_and_query.map(|path| path.path().trim_end_matches('/').to_owned()).unwrap_or_default();
         Ok(Self::Http { scheme, authority, base })
     }
 
@@ -67,7 +67,7 @@ impl Address {
     ///
     /// # Errors
     /// When its port is only known to the daemon.
-    pub(in crate::command) fn of(listen: &Listen) -> Result<Self, String> {
+    pub(super) fn of(listen: &Listen) -> Result<Self, String> {
         let text = match listen {
             Listen::Unix(path) => return Ok(Self::Unix(path.clone())),
             Listen::Tcp(text) => text,

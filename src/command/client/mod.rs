@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use self::address::Address;
 pub(super) use self::pages::List;
-pub(super) use self::stream::{Message, Stream};
+pub(super) use self::stream::Stream;
 use self::target::Target;
 use super::failure::Failure;
 use crate::api;
@@ -97,11 +97,6 @@ impl Client {
         format!("`forebay{} {command}`", self.options)
     }
 
-    /// The address of the API.
-    pub(super) fn address(&self) -> &Address {
-        &self.target.address
-    }
-
     /// Asks for something. `query` has what is there to be sent.
     pub(super) async fn get(&self, path: &str, query: &[(&str, Option<&str>)]) -> Result<Answer, Failure> {
         self.whole(self.exchange(&Asked::get(&target(path, query))).await?, PATIENCE).await
@@ -145,7 +140,8 @@ impl Client {
         query: &[(&str, Option<&str>)],
         last: Option<&str>,
     ) -> Result<Stream, Failure> {
-        let asked = Asked { accept: "text/event-stream", last, ..Asked::get(&target(path, query)) };
+        let target = target(path, query);
+        let asked = Asked { accept: "text/event-stream", last, ..Asked::get(&target) };
         Ok(Stream::new(self.exchange(&asked).await?.into_body()))
     }
 
@@ -234,7 +230,7 @@ impl Client {
     }
 
     fn unreachable(&self, why: &str) -> Failure {
-        Failure::Failed(format!(
+        Failure::Unreachable(format!(
             "cannot reach the admin API at {}: {}; is the daemon running? (`forebay serve`), or name it with `--admin`",
             self.target.address,
             printable(why)
@@ -243,7 +239,7 @@ impl Client {
 
     fn late(&self, patience: Duration) -> Failure {
         let limit = patience.as_secs();
-        Failure::Failed(format!("the admin API at {} did not answer within {limit} s", self.target.address))
+        Failure::Unreachable(format!("the admin API at {} did not answer within {limit} s", self.target.address))
     }
 
     /// What an error of the protocol means.
@@ -252,7 +248,7 @@ impl Client {
         if error.is_parse() {
             return Failure::Failed(stranger(&from, "it does not speak HTTP"));
         }
-        Failure::Failed(format!("the admin API at {from} broke off: {}", printable(&connect::why(error))))
+        Failure::Unreachable(format!("the admin API at {from} broke off: {}", printable(&connect::why(error))))
     }
 }
 
