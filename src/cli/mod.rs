@@ -49,6 +49,7 @@ pub enum Command {
     ///
     /// Reads the file with the very code that `serve` starts with, and opens no port, no journal and no connection.
     /// Exits with 78 if the configuration is wrong.
+    #[command(mut_arg("json", |json| json.requires("diff")))]
     Check(CheckArgs),
     /// Try it: a daemon with no configuration at all, and nothing left behind
     ///

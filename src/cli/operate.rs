@@ -17,11 +17,11 @@ pub struct Remote {
     ///
     /// The token is that of `$FOREBAY_ADMIN_TOKEN`, or else the configuration's `admin.token`, which is shown to no
     /// other address than the configured ones.
-    #[arg(long, global = true, value_name = "URL", env = "FOREBAY_ADMIN", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 800, value_name = "URL", env = "FOREBAY_ADMIN", hide_env_values = true)]
     pub admin: Option<String>,
 
     /// Print the JSON of the API instead of words
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 801)]
     pub json: bool,
 }
 

@@ -65,9 +65,9 @@ fn write(page: &mut Vec<u8>) -> io::Result<()> {
 /// A command and those below it. Its options that go for several are gathered in `shared`.
 fn command(page: &mut Vec<u8>, command: &Command, shared: &mut Vec<clap::Arg>) -> io::Result<()> {
     for option in command.get_arguments().filter(|option| option.is_global_set() && option.get_id() != "config") {
-        if !shared.iter().any(|other| other.get_id() == option.get_id()) {
-            shared.push(option.clone());
-        }
+        // Not that of the first command, for which other rules may hold.
+        shared.retain(|other| other.get_id() != option.get_id());
+        shared.push(option.clone());
     }
     let own = command.clone().mut_args(|option| {
         let hidden = option.is_global_set() || option.get_id() == "help";
