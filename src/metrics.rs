@@ -1,8 +1,8 @@
 //! The counters by name. Labels come from the configuration, never from a request.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -74,12 +74,8 @@ pub struct Metrics {
     verified: Family<Verification, Counter>,
     events: Family<OfTopic, Counter>,
     duplicates: Family<OfTopic, Counter>,
-    deliveries: Family<Delivered, Counter>,
-    attempts: Family<Attempted, Counter>,
-    attempt_seconds: Histograms<OfSubscriber>,
-    backlog: Family<OfSubscriber, Gauge>,
-    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    dead: Family<OfSubscriber, Gauge>,
+    /// What is counted of subscribers.
+    pub subscribers: Subscribers,
     reloads: Family<Reload, Counter>,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
@@ -147,10 +143,14 @@ impl TopicMetrics {
 pub struct SubscriberMetrics {
     name: String,
     attempts: Family<Attempted, Counter>,
+    /// The labels under which refused attempts were counted.
+    labels: Arc<Mutex<BTreeSet<&'static str>>>,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
     pub died: Counter,
+    /// Dead letters that were dropped.
+    pub dropped: Counter,
     /// Attempts that ended well.
     pub good_attempts: Counter,
     /// How long attempts took.
@@ -166,11 +166,140 @@ pub struct SubscriberMetrics {
 impl SubscriberMetrics {
     /// Counts one attempt that was refused, by its short label.
     pub fn refused(&self, label: &'static str) {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label);
         self.attempts.get_or_create(&Attempted { subscriber: self.name.clone(), result: label }).inc();
     }
 }
 
+/// What is counted of subscribers. Clones share it.
+///
+/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
+/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
+/// that is retried again and again more than once; it is no part of the sum.
+#[derive(Debug, Clone)]
+pub struct Subscribers {
+    deliveries: Family<Delivered, Counter>,
+    attempts: Family<Attempted, Counter>,
+    attempt_seconds: Histograms<OfSubscriber>,
+    backlog: Family<OfSubscriber, Gauge>,
+    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    dead: Family<OfSubscriber, Gauge>,
+}
+
+/// The ways a delivery ends.
+const OUTCOMES: [&str; 3] = ["delivered", "dead", "dropped"];
+
+/// The label of an attempt that ended well.
+const OK: &str = "ok";
+
+impl Subscribers {
+    fn new() -> Self {
+        Self {
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(Seconds),
+            backlog: Family::default(),
+            oldest_owed: Family::default(),
+            dead: Family::default(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
+        registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
+        registry.register("attempt_duration_seconds", "how long attempts took", self.attempt_seconds.clone());
+        registry.register("backlog_events", "events owed", self.backlog.clone());
+        registry.register("oldest_owed_seconds", "age of the oldest event owed", self.oldest_owed.clone());
+        registry.register("dead_letters", "deliveries given up", self.dead.clone());
+    }
+
+    /// The counters of a subscriber, which are shown from now on.
+    #[must_use]
+    pub fn of(&self, name: &str) -> SubscriberMetrics {
+        let of = OfSubscriber { subscriber: name.to_owned() };
+        // One statement each: a family stays locked until the end of the statement that asks it.
+        let [delivered, died, dropped] = OUTCOMES.map(|outcome| {
+            let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
+            counter.clone()
+        });
+        let good = Attempted { subscriber: name.to_owned(), result: OK };
+        let good_attempts = self.attempts.get_or_create(&good).clone();
+        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
+        let backlog = self.backlog.get_or_create(&of).clone();
+        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
+        let dead = self.dead.get_or_create(&of).clone();
+        let (name, attempts) = (name.to_owned(), self.attempts.clone());
+        SubscriberMetrics {
+            name,
+            attempts,
+            labels: Arc::default(),
+            delivered,
+            died,
+            dropped,
+            good_attempts,
+            attempt_seconds,
+            backlog,
+            oldest_owed,
+            dead,
+        }
+    }
+
+    /// Shows a subscriber no longer. Nothing may be counted with `metrics` after this.
+    pub fn forget(&self, metrics: &SubscriberMetrics) {
+        let subscriber = || metrics.name.clone();
+        for outcome in OUTCOMES {
+            self.deliveries.remove(&Delivered { subscriber: subscriber(), outcome });
+        }
+        let labels = std::mem::take(&mut *metrics.labels.lock().unwrap_or_else(PoisonError::into_inner));
+        for result in labels.into_iter().chain([OK]) {
+            self.attempts.remove(&Attempted { subscriber: subscriber(), result });
+        }
+        let of = OfSubscriber { subscriber: subscriber() };
+        self.attempt_seconds.remove(&of);
+        self.backlog.remove(&of);
+        self.oldest_owed.remove(&of);
+        self.dead.remove(&of);
+    }
+}
+
+/// What is counted of the bus.
+#[derive(Debug, Clone, Default)]
+pub struct BusMetrics {
+    /// Events published and recorded.
+    pub published: Counter,
+    /// Events published that nobody was left to be notified of.
+    pub dropped: Counter,
+    /// Events handed to readers.
+    pub read: Counter,
+    /// Calls without good credentials.
+    pub refused: Counter,
+    /// Subscriptions there are.
+    pub subscriptions: Gauge,
+    /// Readers that wait for news.
+    pub waiting: Gauge,
+}
+
+impl BusMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("bus_published", "bus events recorded", self.published.clone());
+        registry.register("bus_dropped", "bus events nobody was left to be notified of", self.dropped.clone());
+        registry.register("bus_read", "events handed to readers of the bus", self.read.clone());
+        registry.register("bus_unauthorized", "bus calls without good credentials", self.refused.clone());
+        registry.register("bus_subscriptions", "subscriptions of the bus", self.subscriptions.clone());
+        registry.register("bus_waiting_readers", "readers of the bus that wait", self.waiting.clone());
+    }
+}
+
 impl Metrics {
+    /// Shows what is counted of the bus, where there is one.
+    #[must_use]
+    pub fn with_bus(&self) -> BusMetrics {
+        let bus = BusMetrics::default();
+        bus.register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        bus
+    }
+
     /// All metrics at zero. `commit`: the journal's histograms of seconds and events in a batch.
     #[must_use]
     pub fn new(commit_seconds: &Histogram, commit_events: &Histogram, sync: &str) -> Self {
@@ -182,12 +311,7 @@ impl Metrics {
             verified: Family::default(),
             events: Family::default(),
             duplicates: Family::default(),
-            deliveries: Family::default(),
-            attempts: Family::default(),
-            attempt_seconds: Family::new_with_constructor(Seconds),
-            backlog: Family::default(),
-            oldest_owed: Family::default(),
-            dead: Family::default(),
+            subscribers: Subscribers::new(),
             reloads: Family::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
@@ -203,12 +327,7 @@ impl Metrics {
         registry.register("verified", "verdicts of validators by secret", metrics.verified.clone());
         registry.register("events", "events recorded", metrics.events.clone());
         registry.register("duplicates", "deliveries seen before, not recorded again", metrics.duplicates.clone());
-        registry.register("deliveries", "deliveries that ended, by outcome", metrics.deliveries.clone());
-        registry.register("attempts", "attempts to deliver by result", metrics.attempts.clone());
-        registry.register("attempt_duration_seconds", "how long attempts took", metrics.attempt_seconds.clone());
-        registry.register("backlog_events", "events owed", metrics.backlog.clone());
-        registry.register("oldest_owed_seconds", "age of the oldest event owed", metrics.oldest_owed.clone());
-        registry.register("dead_letters", "deliveries given up", metrics.dead.clone());
+        metrics.subscribers.register(&mut registry);
         registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
         registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
@@ -251,34 +370,6 @@ impl Metrics {
     /// Counts a reload of the configuration.
     pub fn reloaded(&self, good: bool) {
         self.reloads.get_or_create(&Reload { result: if good { "ok" } else { "failed" } }).inc();
-    }
-
-    /// The counters of a subscriber.
-    #[must_use]
-    pub fn subscriber(&self, name: &str) -> SubscriberMetrics {
-        let of = OfSubscriber { subscriber: name.to_owned() };
-        let outcome = |outcome| Delivered { subscriber: name.to_owned(), outcome };
-        let good = Attempted { subscriber: name.to_owned(), result: "ok" };
-        // One statement each: a family stays locked until the end of the statement that asks it.
-        let delivered = self.deliveries.get_or_create(&outcome("delivered")).clone();
-        let died = self.deliveries.get_or_create(&outcome("dead")).clone();
-        let good_attempts = self.attempts.get_or_create(&good).clone();
-        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
-        let backlog = self.backlog.get_or_create(&of).clone();
-        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
-        let dead = self.dead.get_or_create(&of).clone();
-        let (name, attempts) = (name.to_owned(), self.attempts.clone());
-        SubscriberMetrics {
-            name,
-            attempts,
-            delivered,
-            died,
-            good_attempts,
-            attempt_seconds,
-            backlog,
-            oldest_owed,
-            dead,
-        }
     }
 
     /// All of it in the OpenMetrics text format 1.0.

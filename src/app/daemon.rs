@@ -26,6 +26,8 @@ pub(super) struct Daemon {
     pub(super) state: State,
     pub(super) metrics: Arc<Metrics>,
     pub(super) in_force: Mutex<InForce>,
+    /// Where subscribers live.
+    pub(super) runtime: tokio::runtime::Handle,
     pub(super) source: Option<Arc<Source>>,
     /// Held by the one reload there is at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,

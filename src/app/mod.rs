@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::Listen;
-use crate::http::admin::{AdminDoor, Guard};
+use crate::http::admin::{AdminDoor, Browse, Guard};
 use crate::http::ingest::Ingest;
 use crate::http::listener::Listener;
 use crate::http::server::{Limits, Server};
@@ -141,7 +141,7 @@ impl App {
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
         for gone in state.retain_subscribers(names, last).map_err(|why| failed(what())(&why))? {
-            gone.tell();
+            crate::deliver::tell_of(&gone);
         }
         let deliveries = Deliveries::start(sinks, &journal, &state, &metrics).map_err(|why| failed(what())(&why))?;
         let ingest = Arc::new(Ingest::new(&settings, plan.topics, journal.clone(), &metrics));
@@ -162,6 +162,7 @@ impl App {
             metrics,
             in_force: Mutex::new(in_force),
             source: source.map(Arc::new),
+            runtime: tokio::runtime::Handle::current(),
             reloading: tokio::sync::Mutex::new(()),
             needs_token: open_token,
         });
@@ -175,6 +176,7 @@ impl App {
                 guard: Arc::clone(&daemon.guard),
                 metrics: Box::new(move || render.metrics()),
                 desk: Arc::clone(&daemon) as _,
+                browse: Browse::new(daemon.state.clone()),
             };
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)

@@ -112,7 +112,11 @@ impl Daemon {
         // From here on nothing fails.
         let dedupe = plan.topics.iter().filter_map(|topic| topic.dedupe).max().unwrap_or_default();
         self.journal.retune(&plan.journal, dedupe);
-        drop((turnover.gone, turnover.come, PATIENCE));
+        {
+            // Whoever asked for this may have a runtime of their own, on which no subscriber is to live.
+            let _runtime = self.runtime.enter();
+            self.deliveries.replace(&turnover.gone, turnover.come, PATIENCE);
+        }
         self.ingest.change(&plan.ingress, plan.topics, &self.metrics);
         self.guard.change(plan.admin.token, &plan.admin.listen, &plan.admin.hosts);
         (source.log)(plan.log);

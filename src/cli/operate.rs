@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser as Text;
 use clap::{Args, Subcommand};
 
 use super::value::{at_least_one, event_id, moment};
@@ -29,11 +30,11 @@ pub struct Remote {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct EventFilter {
     /// Only events of this topic, or of this pattern, such as `github.push` [default: any]
-    #[arg(long, value_name = "TOPIC")]
+    #[arg(long, value_name = "TOPIC", value_parser = Text::new())]
     pub topic: Option<String>,
 
     /// Only events of this type [default: any]
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = Text::new())]
     pub kind: Option<String>,
 
     /// Only events received at or after this moment, or within a time before now, such as `24h` [default: the oldest]
@@ -45,7 +46,7 @@ pub struct EventFilter {
     pub until: Option<String>,
 
     /// Only events with this text in topic, type, delivery id or id [default: any]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = Text::new())]
     pub query: Option<String>,
 }
 
@@ -57,7 +58,7 @@ pub struct Page {
     pub limit: u32,
 
     /// Go on where an earlier list ended, with what it said then [default: begin with the newest]
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", value_parser = Text::new())]
     pub before: Option<String>,
 }
 
@@ -92,10 +93,10 @@ pub enum EventsCommand {
     /// Print events as they are recorded, until Ctrl-C
     Tail {
         /// Only events of this topic [default: any]
-        #[arg(long, value_name = "TOPIC")]
+        #[arg(long, value_name = "TOPIC", value_parser = Text::new())]
         topic: Option<String>,
         /// Only events of this type [default: any]
-        #[arg(long = "type", value_name = "TYPE")]
+        #[arg(long = "type", value_name = "TYPE", value_parser = Text::new())]
         kind: Option<String>,
     },
 }
@@ -114,7 +115,7 @@ pub struct ReplayArgs {
     pub events: Vec<String>,
 
     /// The subscribers that get them, apart by spaces or commas [default: those that want them]
-    #[arg(long, value_name = "SUBSCRIBER", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "SUBSCRIBER", num_args = 1.., value_delimiter = ',', value_parser = Text::new())]
     pub to: Vec<String>,
 
     #[command(flatten)]
@@ -148,6 +149,7 @@ pub enum ReplayCommand {
     /// End a replay. What it has delivered stays delivered
     Cancel {
         /// Its id, as `replay list` shows it
+        #[arg(value_parser = Text::new())]
         id: String,
     },
 }
@@ -167,9 +169,10 @@ pub enum DeadCommand {
     /// List dead letters, newest event first
     List {
         /// Only those of this subscriber [default: of all]
+        #[arg(value_parser = Text::new())]
         subscriber: Option<String>,
         /// Only of events of this topic [default: any]
-        #[arg(long, value_name = "TOPIC")]
+        #[arg(long, value_name = "TOPIC", value_parser = Text::new())]
         topic: Option<String>,
         #[command(flatten)]
         page: Page,
@@ -194,6 +197,7 @@ pub enum DeadCommand {
 #[group(skip)]
 pub struct Letters {
     /// The subscriber that did not get them
+    #[arg(value_parser = Text::new())]
     pub subscriber: String,
     /// The ids of their events
     #[arg(value_name = "EVENT", value_parser = event_id, required_unless_present = "all")]
@@ -220,16 +224,19 @@ pub enum SubscribersCommand {
     /// Show one subscriber
     Show {
         /// Its name
+        #[arg(value_parser = Text::new())]
         name: String,
     },
     /// Stop delivering to a subscriber; what it is owed is kept
     Pause {
         /// Its name
+        #[arg(value_parser = Text::new())]
         name: String,
     },
     /// Deliver to a paused subscriber again
     Resume {
         /// Its name
+        #[arg(value_parser = Text::new())]
         name: String,
     },
 }
@@ -254,10 +261,11 @@ pub enum TopicsCommand {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The refused request, by the id `--list` shows [default: the last one]
+    #[arg(value_parser = Text::new())]
     pub id: Option<String>,
 
     /// Only requests on this topic [default: any]
-    #[arg(long, value_name = "TOPIC", conflicts_with = "id")]
+    #[arg(long, value_name = "TOPIC", conflicts_with = "id", value_parser = Text::new())]
     pub topic: Option<String>,
 
     /// List the last refused requests, newest first

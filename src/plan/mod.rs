@@ -125,8 +125,7 @@ impl Surroundings<'_> {
 }
 
 /// What is opened once, at the start.
-const FIXED: [&str; 8] = [
-    "subscribers",
+const FIXED: [&str; 7] = [
     "ingress.listen",
     "ingress.max_connections",
     "ingress.header_timeout",
