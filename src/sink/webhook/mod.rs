@@ -35,6 +35,7 @@ use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
 pub use once::{Answered, post};
+pub use tls::tls_client;
 
 use self::request::Unsigned;
 use crate::event::Millis;
