@@ -143,6 +143,12 @@ impl Deliveries {
         }
     }
 
+    /// Whether any subscriber wants events of a topic and type.
+    #[must_use]
+    pub fn takes(&self, topic: &str, kind: Option<&str>) -> bool {
+        self.field.seen().iter().any(|seen| crate::route::wants(&seen.subscriber.patterns, topic, kind))
+    }
+
     /// Brings the metrics of all subscribers up to date: what was answered before is in them.
     pub fn show(&self, now: Millis) {
         let commit = self.field.journal.commit();
