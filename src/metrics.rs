@@ -75,6 +75,8 @@ pub struct Metrics {
     backlog: Family<OfSubscriber, Gauge>,
     oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
     dead: Family<OfSubscriber, Gauge>,
+    replayed: Family<OfSubscriber, Counter>,
+    replay_remaining: Family<OfSubscriber, Gauge>,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
     /// Free bytes on its disk.
@@ -145,6 +147,10 @@ pub struct SubscriberMetrics {
     pub oldest_owed: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Dead letters there are.
     pub dead: Gauge,
+    /// Events that were handed out again because somebody asked for it, and that were neither owed nor dead.
+    pub replayed: Counter,
+    /// Events that replays have still to do.
+    pub replay_remaining: Gauge,
 }
 
 impl SubscriberMetrics {
@@ -172,6 +178,8 @@ impl Metrics {
             backlog: Family::default(),
             oldest_owed: Family::default(),
             dead: Family::default(),
+            replayed: Family::default(),
+            replay_remaining: Family::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
             journal_damaged: Gauge::default(),
@@ -192,6 +200,12 @@ impl Metrics {
         registry.register("backlog_events", "events owed", metrics.backlog.clone());
         registry.register("oldest_owed_seconds", "age of the oldest event owed", metrics.oldest_owed.clone());
         registry.register("dead_letters", "deliveries given up", metrics.dead.clone());
+        registry.register("replayed_events", "events delivered or owed again by replays", metrics.replayed.clone());
+        registry.register(
+            "replay_remaining_events",
+            "events that replays have still to do",
+            metrics.replay_remaining.clone(),
+        );
         registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
         registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
@@ -240,6 +254,8 @@ impl Metrics {
         let backlog = self.backlog.get_or_create(&of).clone();
         let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
         let dead = self.dead.get_or_create(&of).clone();
+        let replayed = self.replayed.get_or_create(&of).clone();
+        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
         let (name, attempts) = (name.to_owned(), self.attempts.clone());
         SubscriberMetrics {
             name,
@@ -251,6 +267,8 @@ impl Metrics {
             backlog,
             oldest_owed,
             dead,
+            replayed,
+            replay_remaining,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
+//! - [`replay`] delivers again what was delivered, because somebody asked for it, at a [`pace`] that harms nobody;
 //! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
 //!
 //! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
@@ -9,6 +10,8 @@
 mod backlog;
 mod breaker;
 mod owed;
+mod pace;
+pub mod replay;
 pub mod retry;
 pub mod status;
 mod worker;
@@ -26,6 +29,7 @@ use crate::journal::{Journal, Watch};
 use crate::metrics::{Metrics, SubscriberMetrics};
 use crate::name::{Pattern, SubscriberName};
 use crate::sink::{self, Sink};
+use replay::{ReplayError, ReplayView, Replays, Selection};
 use status::Status;
 use worker::{Command, Parts, Worker};
 
@@ -71,6 +75,7 @@ pub struct Deliveries {
     workers: Mutex<JoinSet<()>>,
     subscribers: BTreeMap<SubscriberName, Shown>,
     journal: Journal,
+    replays: Arc<Replays>,
 }
 
 /// What is seen of a subscriber from outside.
@@ -99,6 +104,7 @@ impl Deliveries {
         metrics: &Metrics,
     ) -> Result<Self, String> {
         let (commands, told) = watch::channel(Command::Run);
+        let replays = Replays::open(journal, state)?;
         let (mut workers, mut shown) = (JoinSet::new(), BTreeMap::new());
         for (subscriber, sink) in subscribers {
             let name = subscriber.name.clone();
@@ -111,6 +117,7 @@ impl Deliveries {
                 state: state.clone(),
                 metrics: metrics.clone(),
                 status: Arc::clone(&status),
+                replays: Arc::clone(&replays),
             };
             let worker = Worker::new(parts)?;
             let watch = worker.watch();
@@ -122,7 +129,7 @@ impl Deliveries {
             tracing::warn!(%error, "cannot save where subscribers begin");
         }
         journal.begin_retention();
-        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown, journal: journal.clone() })
+        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown, journal: journal.clone(), replays })
     }
 
     /// Brings the metrics of all subscribers up to date: what was answered before is in them.
@@ -132,11 +139,67 @@ impl Deliveries {
         while self.journal.commit().offered() < durable && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        for shown in self.subscribers.values() {
+        for (name, shown) in &self.subscribers {
+            shown.metrics.replay_remaining.set(self.replays.remaining(name.as_str()).cast_signed());
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
         }
+    }
+
+    /// Delivers events again to a subscriber: those of the selection that it takes, has come to, and that are still
+    /// there, whatever became of them. On stable storage when this returns: waits for the disk.
+    ///
+    /// What is new is delivered before. `rate`: at most so many a second.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, it has too many replays, the selection makes no sense, or the disk does not
+    /// take it.
+    pub fn replay(
+        &self,
+        subscriber: &SubscriberName,
+        selection: &Selection,
+        rate: Option<u32>,
+    ) -> Result<ReplayView, ReplayError> {
+        let mut replays = self.replay_to(&[subscriber], selection, rate)?;
+        replays.pop().ok_or_else(|| ReplayError::UnknownSubscriber(subscriber.to_string()))
+    }
+
+    /// As [`Deliveries::replay`] for several subscribers: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Deliveries::replay`].
+    pub fn replay_to(
+        &self,
+        subscribers: &[&SubscriberName],
+        selection: &Selection,
+        rate: Option<u32>,
+    ) -> Result<Vec<ReplayView>, ReplayError> {
+        self.replays.add(subscribers, selection, rate, Millis::now())
+    }
+
+    /// How many events a replay would be now, and how many more it would have been that are gone. Reads the indexes: not
+    /// for a runtime's thread.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, or the selection makes no sense.
+    pub fn would_replay(&self, subscriber: &SubscriberName, selection: &Selection) -> Result<(u64, u64), ReplayError> {
+        self.replays.would_be(subscriber, selection)
+    }
+
+    /// All replays that have not ended, and the last ones that have; newest first.
+    #[must_use]
+    pub fn replays(&self) -> Vec<ReplayView> {
+        self.replays.views()
+    }
+
+    /// Ends a replay: what is under way is finished, and what was refused stays owed. Answers nothing if there is no
+    /// such replay, and how it stands if it has ended already. On stable storage when this returns: waits for the disk.
+    ///
+    /// # Errors
+    /// When the disk does not take it: it is ended, but begins again at the next start.
+    pub fn cancel_replay(&self, id: u64) -> Result<Option<ReplayView>, String> {
+        self.replays.cancel(id, Millis::now())
     }
 
     /// How each subscriber is doing.

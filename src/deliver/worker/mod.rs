@@ -1,6 +1,6 @@
 //! One subscriber's worker: reads on from its cursor, takes what is due, hands it to the sink, and settles.
 //!
-//! - [`hand_out`] chooses what goes to the sink next;
+//! - [`hand_out`] chooses what goes to the sink next; [`replay`] is what goes again when there is nothing else;
 //! - [`settle`] is what follows: delivered, owed or dead, and noting it.
 //!
 //! All that a worker knows lives in one task; nothing else changes it. Order of things, so that a crash repeats and
@@ -8,6 +8,7 @@
 //! when the row that says it is still owed is written in the same transaction.
 
 mod hand_out;
+mod replay;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use super::backlog::Backlog;
 use super::breaker::Breaker;
 use super::owed::Debts;
+use super::replay::Replays;
 use super::status::Status;
 use super::{Order, Start, Subscriber};
 use crate::event::{Millis, Seq};
@@ -28,6 +30,7 @@ use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
 use crate::metrics::SubscriberMetrics;
 use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
+use replay::Replaying;
 
 /// Refused deliveries a subscriber may owe before it reads on.
 const MAX_OWED: usize = 10_000;
@@ -94,6 +97,7 @@ pub(super) struct Worker {
     /// Whose turn it is: what is due, or what is new.
     due_first: bool,
     backlog: Backlog,
+    replaying: Replaying,
 }
 
 /// Everything a worker is made of.
@@ -104,12 +108,13 @@ pub(super) struct Parts {
     pub state: State,
     pub metrics: SubscriberMetrics,
     pub status: Arc<Status>,
+    pub replays: Arc<Replays>,
 }
 
 impl Worker {
     /// Takes up where the last run left off.
     pub(super) fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { subscriber, sink, journal, state, metrics, status } = parts;
+        let Parts { subscriber, sink, journal, state, metrics, status, replays } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
         let (mut saved, debts, dead) = match state.recall(name)? {
@@ -143,6 +148,7 @@ impl Worker {
             reader: journal.reader(Position { seq: saved.next, place: None }),
             backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
+            replaying: Replaying::new(Arc::clone(&replays), replays.join(&subscriber, &status)),
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
@@ -188,6 +194,7 @@ impl Worker {
             }
             let mut pause = None;
             if !stopping {
+                self.turn_replays();
                 pause = self.hand_out().await;
             }
             self.show();
@@ -215,6 +222,7 @@ impl Worker {
                 }
                 position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
                 () = tokio::time::sleep_until(wake_at.into()) => None,
+                () = self.replaying.rung() => None,
                 _ = commands.changed() => None,
             };
             if may_rest {
@@ -224,6 +232,7 @@ impl Worker {
         // An orderly end: what was under way has ended or is abandoned, and nothing is suspect at the next start.
         self.saved.begun = Seq(0);
         self.crashes = 0;
+        self.leave_replay();
         self.unsettled = Some(Instant::now());
         self.settle();
         self.journal.unwatch(&self.watch);

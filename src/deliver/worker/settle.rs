@@ -27,14 +27,17 @@ impl Worker {
         // Whatever was alone was all there was.
         self.alone = false;
         let mut refused = false;
+        self.replaying.call_ended(batch[0].event.seq);
         for (delivery, outcome) in batch.into_iter().zip(outcomes) {
-            let begun = self.under_way.remove(&delivery.event.seq);
+            let begun = self.under_way.remove(&delivery.event.seq).map(|(_, position)| position);
+            let replayed = self.replaying.ended(delivery.event.seq, outcome.is_err());
+            self.metrics.replayed.inc_by(replayed.is_some().into());
             match outcome {
                 Ok(()) => self.delivered(delivery.event.seq),
                 Err(refusal) => {
                     refused = true;
                     self.refused(&delivery, &refusal, now);
-                    if let Some((_, position)) = begun {
+                    if let Some(position) = begun.or(replayed) {
                         self.debts.place(position);
                     }
                 }
@@ -124,8 +127,9 @@ impl Worker {
         }
         self.saved = Cursor { next, begun: self.saved.begun.max(next), crashes: self.crashes };
         self.change.cursor = Some(self.saved);
-        let hold = Some((Arc::clone(&self.hold), next));
-        self.state.change(self.subscriber.name.as_str(), std::mem::take(&mut self.change), hold);
+        let mut holds = self.note_replay();
+        holds.push((Arc::clone(&self.hold), next));
+        self.state.change(self.subscriber.name.as_str(), std::mem::take(&mut self.change), holds);
         self.unsettled = None;
     }
 

@@ -5,6 +5,7 @@
 //! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
+mod replays;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +14,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub use replays::{Replay, ReplayState, Selection, Tally};
 
 use super::commit::lock;
 use super::{Hold, Keeper};
@@ -122,6 +125,8 @@ pub struct Change {
     pub rows: BTreeMap<Seq, Option<Owed>>,
     /// Attempts to note.
     pub attempts: Vec<Attempt>,
+    /// Replays that have come further, by their numbers.
+    pub replays: BTreeMap<u64, Replay>,
 }
 
 /// The most attempts that wait in memory while the state cannot be written. Beyond it the oldest are not noted.
@@ -132,6 +137,7 @@ impl Change {
         self.cursor = later.cursor.or(self.cursor);
         self.rows.extend(later.rows);
         self.attempts.extend(later.attempts);
+        self.replays.extend(later.replays);
         if let Some(surplus) = self.attempts.len().checked_sub(MAX_WAITING_ATTEMPTS) {
             self.attempts.drain(..surplus);
         }
@@ -142,7 +148,7 @@ enum Job {
     Change {
         subscriber: String,
         change: Change,
-        hold: Option<(Arc<Hold>, Seq)>,
+        holds: Vec<(Arc<Hold>, Seq)>,
     },
     /// Something to be done with the store, behind all that was sent before.
     Call(Box<dyn FnOnce(&mut Store) + Send>),
@@ -184,6 +190,18 @@ impl State {
         inbox.recv().map_err(|_| "the state is closed".to_owned())
     }
 
+    /// The same without holding up a thread.
+    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
+        let closed = || "the state is closed".to_owned();
+        let (answer, done) = tokio::sync::oneshot::channel();
+        let job = Job::Call(Box::new(move |store| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(work(store));
+        }));
+        self.jobs.send(job).map_err(|_| closed())?;
+        done.await.map_err(|_| closed())
+    }
+
     /// What is known of a subscriber. Waits for the disk: for the start only.
     ///
     /// # Errors
@@ -212,23 +230,17 @@ impl State {
         self.call(Store::barrier)?
     }
 
-    /// Notes a change soon. Once it is written, `hold` is moved on, so that retention may follow.
-    pub fn change(&self, subscriber: &str, change: Change, hold: Option<(Arc<Hold>, Seq)>) {
+    /// Notes a change soon. Once it is written, the holds are moved on, so that retention may follow.
+    pub fn change(&self, subscriber: &str, change: Change, holds: impl IntoIterator<Item = (Arc<Hold>, Seq)>) {
+        let holds = holds.into_iter().collect();
         // After the close nothing is written any more; what is not noted is delivered again.
-        let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, hold });
+        let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, holds });
     }
 
     /// Waits until everything sent before has been tried to be written, without holding up a thread.
     pub async fn settled(&self) {
-        let (answer, done) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |_| {
-            // Whoever waited may be gone by now.
-            let _ = answer.send(());
-        }));
-        if self.jobs.send(job).is_ok() {
-            // Closed in between: nothing is written any more.
-            let _ = done.await;
-        }
+        // Closed in between: nothing is written any more.
+        let _ = self.ask(|_| ()).await;
     }
 
     /// The highest number any cursor has: an event known to have been recorded.
@@ -244,14 +256,7 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
-        let closed = || "the state is closed".to_owned();
-        let (answer, found) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |store| {
-            // Whoever asked may be gone by now.
-            let _ = answer.send(store.kept(seq));
-        }));
-        self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())?
+        self.ask(move |store| store.kept(seq)).await?
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
@@ -331,9 +336,9 @@ fn run(mut store: Store, inbox: &Receiver<Job>) {
         let mut calls = Vec::new();
         for job in first.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok())) {
             match job {
-                Job::Change { subscriber, change, hold } => {
+                Job::Change { subscriber, change, holds: moved } => {
                     waiting.entry(subscriber).or_default().merge(change);
-                    holds.extend(hold);
+                    holds.extend(moved);
                 }
                 Job::Call(call) => {
                     calls.push(call);

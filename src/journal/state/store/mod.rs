@@ -4,6 +4,7 @@
 //! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
 
 mod kept;
+mod replays;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -151,6 +152,7 @@ impl Store {
             return Err(OpenFailure::Sql(rusqlite::Error::SqliteFailure(code, Some(check))));
         }
         db.execute_batch(SCHEMA)?;
+        db.execute_batch(replays::SCHEMA)?;
         // Indexes are not part of the check, and retention goes by this one.
         db.execute_batch("REINDEX deliveries_by_seq")?;
         Ok(Self { db, fresh: version == 0, rows: HashMap::new() })
@@ -305,7 +307,7 @@ impl Store {
                 .query_map(params_from_iter(names), read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             for gone in all.iter().filter(|one| !one.is_kept()) {
-                for table in ["cursors", "attempts"] {
+                for table in ["cursors", "attempts", "replays"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE subscriber = ?1"), [&gone.name])?;
                 }
             }
