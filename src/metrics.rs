@@ -1,8 +1,8 @@
 //! The counters by name. Labels come from the configuration, never from a request.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -49,6 +49,11 @@ struct Attempted {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
 /// From a quarter of a millisecond to half a minute.
 #[derive(Clone)]
 struct Seconds;
@@ -69,14 +74,9 @@ pub struct Metrics {
     verified: Family<Verification, Counter>,
     events: Family<OfTopic, Counter>,
     duplicates: Family<OfTopic, Counter>,
-    deliveries: Family<Delivered, Counter>,
-    attempts: Family<Attempted, Counter>,
-    attempt_seconds: Histograms<OfSubscriber>,
-    backlog: Family<OfSubscriber, Gauge>,
-    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    dead: Family<OfSubscriber, Gauge>,
-    replayed: Family<OfSubscriber, Counter>,
-    replay_remaining: Family<OfSubscriber, Gauge>,
+    /// What is counted of subscribers.
+    pub subscribers: Subscribers,
+    reloads: Family<Reload, Counter>,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
     /// Free bytes on its disk.
@@ -121,6 +121,16 @@ impl TopicMetrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
+    /// How many requests were answered with each status so far.
+    #[must_use]
+    pub fn answers(&self) -> std::collections::BTreeMap<u16, u64> {
+        let count = |code: u16| {
+            let counter = self.requests.get(&Request { topic: self.name.clone(), code })?;
+            Some((code, counter.get())).filter(|(_, count)| *count > 0)
+        };
+        (200..600).filter_map(count).collect()
+    }
+
     /// The counter of one secret's verdicts; `result` is `ok` or the label of a rejection.
     pub fn verdict(&self, secret: &str, result: &str) -> Counter {
         let labels = Verification { topic: self.name.clone(), secret: secret.to_owned(), result: result.to_owned() };
@@ -133,10 +143,14 @@ impl TopicMetrics {
 pub struct SubscriberMetrics {
     name: String,
     attempts: Family<Attempted, Counter>,
+    /// The labels under which refused attempts were counted.
+    labels: Arc<Mutex<BTreeSet<&'static str>>>,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
     pub died: Counter,
+    /// Dead letters that were dropped.
+    pub dropped: Counter,
     /// Attempts that ended well.
     pub good_attempts: Counter,
     /// How long attempts took.
@@ -156,7 +170,115 @@ pub struct SubscriberMetrics {
 impl SubscriberMetrics {
     /// Counts one attempt that was refused, by its short label.
     pub fn refused(&self, label: &'static str) {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(label);
         self.attempts.get_or_create(&Attempted { subscriber: self.name.clone(), result: label }).inc();
+    }
+}
+
+/// What is counted of subscribers. Clones share it.
+///
+/// At rest, for the events that matched a subscriber since its counters began: matched = delivered + dropped (counters)
+/// + dead letters + backlog (gauges, as far as they have grown). A dead letter that is retried leaves the one gauge for
+/// the other; `outcome="dead"` counts how often deliveries died, and so may count one more than once.
+#[derive(Debug, Clone)]
+pub struct Subscribers {
+    deliveries: Family<Delivered, Counter>,
+    attempts: Family<Attempted, Counter>,
+    attempt_seconds: Histograms<OfSubscriber>,
+    backlog: Family<OfSubscriber, Gauge>,
+    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    dead: Family<OfSubscriber, Gauge>,
+    replayed: Family<OfSubscriber, Counter>,
+    replay_remaining: Family<OfSubscriber, Gauge>,
+}
+
+/// The ways a delivery ends.
+const OUTCOMES: [&str; 3] = ["delivered", "dead", "dropped"];
+
+/// The label of an attempt that ended well.
+const OK: &str = "ok";
+
+impl Subscribers {
+    fn new() -> Self {
+        Self {
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(Seconds),
+            backlog: Family::default(),
+            oldest_owed: Family::default(),
+            dead: Family::default(),
+            replayed: Family::default(),
+            replay_remaining: Family::default(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
+        registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
+        registry.register("attempt_duration_seconds", "how long attempts took", self.attempt_seconds.clone());
+        registry.register("backlog_events", "events owed", self.backlog.clone());
+        registry.register("oldest_owed_seconds", "age of the oldest event owed", self.oldest_owed.clone());
+        registry.register("dead_letters", "deliveries given up", self.dead.clone());
+        registry.register("replayed_events", "events handed out again that nobody was owed", self.replayed.clone());
+        registry.register(
+            "replay_remaining_events",
+            "events that replays have still to do",
+            self.replay_remaining.clone(),
+        );
+    }
+
+    /// The counters of a subscriber, which are shown from now on.
+    #[must_use]
+    pub fn of(&self, name: &str) -> SubscriberMetrics {
+        let of = OfSubscriber { subscriber: name.to_owned() };
+        // One statement each: a family stays locked until the end of the statement that asks it.
+        let [delivered, died, dropped] = OUTCOMES.map(|outcome| {
+            let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
+            counter.clone()
+        });
+        let good = Attempted { subscriber: name.to_owned(), result: OK };
+        let good_attempts = self.attempts.get_or_create(&good).clone();
+        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
+        let backlog = self.backlog.get_or_create(&of).clone();
+        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
+        let dead = self.dead.get_or_create(&of).clone();
+        let replayed = self.replayed.get_or_create(&of).clone();
+        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
+        let (name, attempts) = (name.to_owned(), self.attempts.clone());
+        SubscriberMetrics {
+            name,
+            attempts,
+            labels: Arc::default(),
+            delivered,
+            died,
+            dropped,
+            good_attempts,
+            attempt_seconds,
+            backlog,
+            oldest_owed,
+            dead,
+            replayed,
+            replay_remaining,
+        }
+    }
+
+    /// Shows a subscriber no longer. Nothing may be counted with `metrics` after this.
+    pub fn forget(&self, metrics: &SubscriberMetrics) {
+        let subscriber = || metrics.name.clone();
+        for outcome in OUTCOMES {
+            self.deliveries.remove(&Delivered { subscriber: subscriber(), outcome });
+        }
+        let labels = std::mem::take(&mut *metrics.labels.lock().unwrap_or_else(PoisonError::into_inner));
+        for result in labels.into_iter().chain([OK]) {
+            self.attempts.remove(&Attempted { subscriber: subscriber(), result });
+        }
+        let of = OfSubscriber { subscriber: subscriber() };
+        self.attempt_seconds.remove(&of);
+        self.backlog.remove(&of);
+        self.oldest_owed.remove(&of);
+        self.dead.remove(&of);
+        self.replayed.remove(&of);
+        self.replay_remaining.remove(&of);
     }
 }
 
@@ -172,14 +294,8 @@ impl Metrics {
             verified: Family::default(),
             events: Family::default(),
             duplicates: Family::default(),
-            deliveries: Family::default(),
-            attempts: Family::default(),
-            attempt_seconds: Family::new_with_constructor(Seconds),
-            backlog: Family::default(),
-            oldest_owed: Family::default(),
-            dead: Family::default(),
-            replayed: Family::default(),
-            replay_remaining: Family::default(),
+            subscribers: Subscribers::new(),
+            reloads: Family::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
             journal_damaged: Gauge::default(),
@@ -194,18 +310,8 @@ impl Metrics {
         registry.register("verified", "verdicts of validators by secret", metrics.verified.clone());
         registry.register("events", "events recorded", metrics.events.clone());
         registry.register("duplicates", "deliveries seen before, not recorded again", metrics.duplicates.clone());
-        registry.register("deliveries", "deliveries that ended, by outcome", metrics.deliveries.clone());
-        registry.register("attempts", "attempts to deliver by result", metrics.attempts.clone());
-        registry.register("attempt_duration_seconds", "how long attempts took", metrics.attempt_seconds.clone());
-        registry.register("backlog_events", "events owed", metrics.backlog.clone());
-        registry.register("oldest_owed_seconds", "age of the oldest event owed", metrics.oldest_owed.clone());
-        registry.register("dead_letters", "deliveries given up", metrics.dead.clone());
-        registry.register("replayed_events", "events delivered or owed again by replays", metrics.replayed.clone());
-        registry.register(
-            "replay_remaining_events",
-            "events that replays have still to do",
-            metrics.replay_remaining.clone(),
-        );
+        metrics.subscribers.register(&mut registry);
+        registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
         registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
         registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
@@ -217,6 +323,10 @@ impl Metrics {
         );
         registry.register("ingress_connections", "open connections on the ingress", metrics.connections.clone());
         registry.register("ingress_body_bytes", "memory reserved for bodies in flight", metrics.body_memory.clone());
+        for result in ["ok", "failed"] {
+            // A rate needs a beginning.
+            let _ = metrics.reloads.get_or_create(&Reload { result });
+        }
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -240,36 +350,9 @@ impl Metrics {
         }
     }
 
-    /// The counters of a subscriber.
-    #[must_use]
-    pub fn subscriber(&self, name: &str) -> SubscriberMetrics {
-        let of = OfSubscriber { subscriber: name.to_owned() };
-        let outcome = |outcome| Delivered { subscriber: name.to_owned(), outcome };
-        let good = Attempted { subscriber: name.to_owned(), result: "ok" };
-        // One statement each: a family stays locked until the end of the statement that asks it.
-        let delivered = self.deliveries.get_or_create(&outcome("delivered")).clone();
-        let died = self.deliveries.get_or_create(&outcome("dead")).clone();
-        let good_attempts = self.attempts.get_or_create(&good).clone();
-        let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
-        let backlog = self.backlog.get_or_create(&of).clone();
-        let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
-        let dead = self.dead.get_or_create(&of).clone();
-        let replayed = self.replayed.get_or_create(&of).clone();
-        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
-        let (name, attempts) = (name.to_owned(), self.attempts.clone());
-        SubscriberMetrics {
-            name,
-            attempts,
-            delivered,
-            died,
-            good_attempts,
-            attempt_seconds,
-            backlog,
-            oldest_owed,
-            dead,
-            replayed,
-            replay_remaining,
-        }
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, good: bool) {
+        self.reloads.get_or_create(&Reload { result: if good { "ok" } else { "failed" } }).inc();
     }
 
     /// All of it in the OpenMetrics text format 1.0.

@@ -23,7 +23,7 @@ const EXIT_USAGE: u8 = 2;
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
-        Command::Serve => with_plan(&cli.config, serve::run),
+        Command::Serve => with_plan(&cli.config, |loaded| serve::run(loaded, &cli.config)),
         Command::Check => with_plan(&cli.config, |loaded| {
             say(&check::text(&loaded, std::io::stdout().is_terminal()));
             ExitCode::SUCCESS

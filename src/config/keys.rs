@@ -20,7 +20,7 @@ pub const TABLES: [(&str, &[&str]); 18] = [
             "drain_timeout",
         ],
     ),
-    ("admin", &["listen", "token"]),
+    ("admin", &["listen", "token", "hosts"]),
     ("journal", &["path", "sync", "retain", "min_free"]),
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),

@@ -14,9 +14,9 @@ use super::Subscriber;
 use super::pace::Pace;
 use super::status::Status;
 use crate::event::{Millis, Seq};
-use crate::journal::lookup::{BadTerms, Query};
-use crate::journal::state::{Cursor, Replay, State, Tally};
-use crate::journal::{Hold, Journal, Spans};
+use crate::journal::lookup::{BadTerms, Query, Stretches};
+use crate::journal::state::{Cursor, MAX_ENDED, Replay, State, Tally};
+use crate::journal::{Hold, Journal};
 use crate::name::{Pattern, SubscriberName};
 use crate::route;
 
@@ -24,9 +24,6 @@ pub use crate::journal::state::{ReplayState, Selection};
 
 /// The most replays of one subscriber that have not ended.
 pub const MAX_UNFINISHED: usize = 16;
-
-/// How many replays are remembered that have ended.
-const MAX_ENDED: usize = 100;
 
 /// A replay as it is seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +106,7 @@ struct Entry {
     ahead: Tally,
     hold: Option<Arc<Hold>>,
     /// Where its events are, once they were looked up.
-    spans: Option<Arc<Spans>>,
+    stretches: Option<Arc<Stretches>>,
     /// A worker is at it.
     taken: bool,
 }
@@ -132,7 +129,7 @@ struct ToCount {
 pub(super) struct Taken {
     pub(super) replay: Replay,
     pub(super) hold: Arc<Hold>,
-    pub(super) spans: Arc<Spans>,
+    pub(super) stretches: Arc<Stretches>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -167,7 +164,7 @@ impl Replays {
     /// Recalls the replays of earlier runs.
     pub(super) fn open(journal: &Journal, state: &State) -> Result<Arc<Self>, String> {
         let entry = |replay: Replay| {
-            (replay.id, Entry { replay, ahead: Tally::default(), hold: None, spans: None, taken: false })
+            (replay.id, Entry { replay, ahead: Tally::default(), hold: None, stretches: None, taken: false })
         };
         Ok(Arc::new(Self {
             all: Mutex::new(state.replays()?.into_iter().map(entry).collect()),
@@ -190,11 +187,23 @@ impl Replays {
             entry.hold.get_or_insert_with(|| self.journal.hold(entry.replay.cursor.next));
             entry.taken = false;
             // It may want others than its predecessor.
-            entry.spans = None;
+            entry.stretches = None;
             mine.push(id);
         }
         self.count(mine);
         bell
+    }
+
+    /// A subscriber has left. Unless it is `forgotten` its replays go on when it comes again.
+    pub(super) fn part(&self, subscriber: &str, forgotten: bool) {
+        lock(&self.lanes).remove(subscriber);
+        lock(&self.all).retain(|_, entry| {
+            let mine = entry.replay.subscriber == subscriber;
+            if mine && let Some(hold) = entry.hold.take() {
+                self.journal.release(&hold);
+            }
+            !(mine && forgotten)
+        });
     }
 
     /// Saves replays of a selection for these subscribers, all or none. Waits for the disk.
@@ -239,7 +248,7 @@ impl Replays {
         })?;
         let mut views = Vec::new();
         for (replay, hold) in saved.into_iter().zip(holds) {
-            let entry = Entry { replay, ahead: Tally::default(), hold: Some(hold), spans: None, taken: false };
+            let entry = Entry { replay, ahead: Tally::default(), hold: Some(hold), stretches: None, taken: false };
             views.push(entry.view());
             lock(&self.all).insert(entry.replay.id, entry);
         }
@@ -255,8 +264,8 @@ impl Replays {
     ) -> Result<(u64, u64), ReplayError> {
         let query = Query::new(selection.terms()).map_err(ReplayError::Selection)?;
         let until = self.reached(subscriber.as_str())?.min(selection.until);
-        let spans = self.spans(subscriber.as_str(), selection.from.0..until.0, &query);
-        Ok((spans.count, spans.gone))
+        let stretches = self.stretches(subscriber.as_str(), selection.from.0..until.0, &query);
+        Ok((stretches.count, stretches.gone))
     }
 
     /// The first event that a subscriber has not come to yet.
@@ -266,12 +275,12 @@ impl Replays {
         Ok(lane.status.next().min(self.journal.commit().durable().next()))
     }
 
-    fn spans(&self, subscriber: &str, range: std::ops::Range<u64>, query: &Query) -> Spans {
+    fn stretches(&self, subscriber: &str, range: std::ops::Range<u64>, query: &Query) -> Stretches {
         let patterns = lock(&self.lanes).get(subscriber).map(|lane| lane.patterns.clone()).unwrap_or_default();
         if range.is_empty() {
-            return Spans::default();
+            return Stretches::default();
         }
-        self.journal.spans(range, query, &|topic, kind| route::wants(&patterns, topic, kind))
+        self.journal.stretches(range, query, &|topic, kind| route::wants(&patterns, topic, kind))
     }
 
     /// Every replay that is remembered, newest first.
@@ -344,14 +353,14 @@ impl Replays {
             let range = replay.cursor.next.0..replay.selection.until.0;
             // It was read when the replay was asked for.
             let query = Query::new(replay.selection.terms()).unwrap_or_default();
-            let spans = self.spans(&replay.subscriber, range, &query);
+            let stretches = self.stretches(&replay.subscriber, range, &query);
             if let Some(entry) = lock(&self.all).get_mut(&id) {
                 let tally = &mut entry.replay.tally;
                 if entry.replay.total.is_none() {
-                    tally.gone = spans.gone;
+                    tally.gone = stretches.gone;
                 }
-                entry.replay.total = Some(tally.done + tally.gone + spans.count);
-                entry.spans = Some(Arc::new(spans));
+                entry.replay.total = Some(tally.done + tally.gone + stretches.count);
+                entry.stretches = Some(Arc::new(stretches));
             }
             self.ring(&replay.subscriber);
         }
@@ -361,10 +370,10 @@ impl Replays {
     pub(super) fn take(&self, subscriber: &str) -> Option<Taken> {
         let mut all = lock(&self.all);
         let entry = all.values_mut().find(|entry| entry.is_running(subscriber))?;
-        let spans = entry.spans.clone()?;
+        let stretches = entry.stretches.clone()?;
         let hold = entry.hold.clone()?;
         entry.taken = true;
-        Some(Taken { replay: entry.replay.clone(), hold, spans })
+        Some(Taken { replay: entry.replay.clone(), hold, stretches })
     }
 
     /// Whether somebody has ended it.
@@ -392,7 +401,7 @@ impl Replays {
             tally.gone = total.unwrap_or(0).saturating_sub(tally.done).max(tally.gone);
             *total = Some(tally.done + tally.gone);
         }
-        (entry.hold, entry.spans, entry.taken) = (None, None, false);
+        (entry.hold, entry.stretches, entry.taken) = (None, None, false);
         let saved = entry.replay.clone();
         forget_old(&mut all);
         Some(saved)

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
@@ -34,17 +36,43 @@ const MAX_DELIVERY_ID: usize = 512;
 /// What the ingress works with. One for all threads.
 #[derive(Debug)]
 pub struct Ingest {
-    prefix: String,
-    topics: HashMap<String, Door>,
+    site: ArcSwap<Site>,
     unknown: TopicMetrics,
     journal: Journal,
     budget: Budget,
-    body_timeout: Duration,
-    trusted_proxies: Vec<ipnet::IpNet>,
     /// When the stop began.
     draining: OnceLock<Instant>,
     quiet: Quiet,
     connections: Gauge,
+}
+
+/// What a reload replaces, all at once: a request is answered by the one it found.
+#[derive(Debug)]
+struct Site {
+    prefix: String,
+    topics: HashMap<String, Door>,
+    body_timeout: Duration,
+    trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Site {
+    fn new(settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics) -> Self {
+        let door = |topic: Topic| {
+            let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
+                Source::Body(pointer) => Some(pointer.clone()),
+                Source::Header(_) => None,
+            });
+            let pointers = pointers.collect();
+            let metrics = metrics.topic(topic.name.as_str());
+            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: None, last: AtomicI64::new(0), topic })
+        };
+        Self {
+            prefix: format!("{}/http/", settings.base_path),
+            topics: topics.into_iter().map(door).collect(),
+            body_timeout: settings.body_timeout,
+            trusted_proxies: settings.trusted_proxies.clone(),
+        }
+    }
 }
 
 /// A topic with all that is looked up once.
@@ -56,33 +84,29 @@ struct Door {
     pointers: Vec<Pointer>,
     /// The counter of the secret that matches most often, by its id.
     usual: Option<(String, Counter)>,
+    /// When the last event was recorded, in milliseconds since 1970; 0: none was.
+    last: AtomicI64,
 }
 
 impl Ingest {
     /// Puts the ingress together.
     #[must_use]
     pub fn new(settings: &super::Ingress, topics: Vec<Topic>, journal: Journal, metrics: &Metrics) -> Self {
-        let door = |topic: Topic| {
-            let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
-                Source::Body(pointer) => Some(pointer.clone()),
-                Source::Header(_) => None,
-            });
-            let pointers = pointers.collect();
-            let metrics = metrics.topic(topic.name.as_str());
-            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: None, topic })
-        };
         Self {
-            prefix: format!("{}/http/", settings.base_path),
-            topics: topics.into_iter().map(door).collect(),
+            site: ArcSwap::from_pointee(Site::new(settings, topics, metrics)),
             unknown: metrics.topic(""),
             journal,
             budget: Budget::new(settings.max_body_memory, metrics.body_memory.clone()),
-            body_timeout: settings.body_timeout,
-            trusted_proxies: settings.trusted_proxies.clone(),
             draining: OnceLock::new(),
             quiet: Quiet::default(),
             connections: metrics.connections.clone(),
         }
+    }
+
+    /// Puts other settings and topics in force. Requests that were under way end by the old ones.
+    pub fn change(&self, settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics) {
+        self.budget.set_limit(settings.max_body_memory);
+        self.site.store(Arc::new(Site::new(settings, topics, metrics)));
     }
 
     /// The stop begins. New requests are answered 503, after a moment for those that were on their way.
@@ -96,6 +120,14 @@ impl Ingest {
         self.draining.get().is_some()
     }
 
+    /// When the last event of a topic was recorded, since the topic was configured.
+    #[must_use]
+    pub fn last_event(&self, topic: &str) -> Option<Millis> {
+        let site = self.site.load();
+        let last = site.topics.get(topic)?.last.load(Ordering::Relaxed);
+        (last > 0).then_some(Millis(last))
+    }
+
     /// The journal behind it.
     #[must_use]
     pub fn journal(&self) -> &Journal {
@@ -105,10 +137,11 @@ impl Ingest {
     /// Answers one request. `peer`: who is at the other end of the connection; none on a unix socket.
     pub async fn take(&self, request: Request<Body>, peer: Option<IpAddr>, lane: &Lane) -> Answer {
         let began = Instant::now();
-        let Some(name) = request.uri().path().strip_prefix(self.prefix.as_str()) else {
+        let site = self.site.load_full();
+        let Some(name) = request.uri().path().strip_prefix(site.prefix.as_str()) else {
             return self.turn_away(&self.unknown, began, request, Refusal::UnknownPath);
         };
-        let Some(door) = self.topics.get(name) else {
+        let Some(door) = site.topics.get(name) else {
             return self.turn_away(&self.unknown, began, request, Refusal::UnknownTopic);
         };
         if request.method() != Method::POST {
@@ -120,10 +153,10 @@ impl Ingest {
             }
             return self.turn_away(&door.metrics, began, request, Refusal::Method);
         }
-        let client = client::address(request.headers(), peer, &self.trusted_proxies);
+        let client = client::address(request.headers(), peer, &site.trusted_proxies);
         let answer = match self.before_the_body(door, request.headers(), client) {
             Err(refusal) => refusal.answer(has_body(request.headers())),
-            Ok(length) => self.with_body(door, request, length, client, lane).await,
+            Ok(length) => self.with_body(door, site.body_timeout, request, length, client, lane).await,
         };
         door.metrics.answered(answer.status().as_u16(), began.elapsed());
         answer
@@ -178,13 +211,14 @@ impl Ingest {
     async fn with_body(
         &self,
         door: &Door,
+        body_timeout: Duration,
         request: Request<Body>,
         length: Option<u64>,
         client: Option<IpAddr>,
         lane: &Lane,
     ) -> Answer {
         let (head, body) = request.into_parts();
-        let read = body::read(body, length, door.topic.max_body, self.body_timeout, &self.budget).await;
+        let read = body::read(body, length, door.topic.max_body, body_timeout, &self.budget).await;
         let (body, _reserved) = match read {
             Ok(read) => read,
             Err(refusal) => {
@@ -247,6 +281,7 @@ impl Ingest {
             door.metrics.duplicates.inc();
         } else {
             door.metrics.events.inc();
+            door.last.store(incoming.time.0, Ordering::Relaxed);
         }
         Ok(reply::accepted(appended.id, appended.duplicate))
     }

@@ -1,6 +1,7 @@
 //! The doors: the ingress and the admin listener.
 
 pub mod admin;
+pub mod answer;
 mod body;
 mod client;
 pub mod ingest;
@@ -66,4 +67,6 @@ pub struct Admin {
     pub listen: Vec<Listen>,
     /// What a caller must show as bearer token.
     pub token: Option<Secret>,
+    /// Names by which browsers may reach it beside those of `listen`, in lower case and without port.
+    pub hosts: Vec<String>,
 }

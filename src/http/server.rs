@@ -302,7 +302,9 @@ async fn connection<S: Service, I: AsyncRead + AsyncWrite + Unpin + Send + 'stat
             }
             // Only refusals leave a body unread.
             let closes = !answer.status().is_success() && answer.headers().contains_key(CONNECTION);
-            pace.request_ends(closes);
+            if !answer.body_mut().keeps_busy(&pace) {
+                pace.request_ends(closes);
+            }
             Ok::<_, Infallible>(answer)
         }
     });

@@ -27,7 +27,6 @@ pub mod lookup;
 mod reader;
 mod recover;
 mod segment;
-mod spans;
 pub mod state;
 mod stats;
 mod stepped;
@@ -49,7 +48,6 @@ pub use commit::{Commit, Lane, NotRecorded, Ticket};
 pub use dedupe::key as dedupe_key;
 pub use reader::{Reader, Recorded};
 pub use recover::OpenError;
-pub use spans::{Span, Spans};
 pub use stats::Stats;
 pub use stepped::Stepped;
 pub use sweep::{Hold, Keeper};
@@ -145,6 +143,8 @@ struct Shared {
     spares: Mutex<Vec<String>>,
     /// Indexes whose segments are gone, each with its newest event.
     orphans: Mutex<BTreeMap<u64, Millis>>,
+    /// What segments and indexes have, but for the segment that is being written.
+    spans: Mutex<BTreeMap<u64, lookup::Span>>,
     watches: Mutex<Watches>,
     holds: Mutex<Vec<Arc<Hold>>>,
     /// Holds everything until all readers from before this start have their holds.
@@ -303,6 +303,7 @@ impl Journal {
             segments: RwLock::new(found.segments),
             spares: Mutex::new(found.spares),
             orphans: Mutex::new(found.orphans),
+            spans: Mutex::new(found.spans),
             watches: Mutex::default(),
             holds: Mutex::default(),
             opening: Arc::new(Hold::new(Seq(0))),
@@ -452,6 +453,14 @@ impl Journal {
     /// Lets a hold go.
     pub fn release(&self, hold: &Arc<Hold>) {
         lock(&self.shared.holds).retain(|other| !Arc::ptr_eq(other, hold));
+    }
+
+    /// Changes what is kept for how long, and how much space is left alone. `dedupe`: the longest time any topic remembers
+    /// delivery ids; what was forgotten already stays so.
+    pub fn retune(&self, settings: &Settings, dedupe: Duration) {
+        *lock(&self.shared.retain) = Retain { age: settings.retain_age, size: settings.retain_size, dedupe };
+        self.shared.min_free.store(settings.min_free, Ordering::Relaxed);
+        self.shared.stats.wake_sweeper();
     }
 
     /// Takes no further event, writes what is queued, and ends the threads.

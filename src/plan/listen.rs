@@ -99,7 +99,22 @@ pub(super) fn admin(file: &Table<'_>, around: &Surroundings<'_>, ingress: &[Name
         }
     }
     let token = token.and_then(|value| secret::one(&value, around)).map(|(secret, _)| secret);
-    Admin { listen: listen.into_iter().map(|(listen, _)| listen).collect(), token }
+    let hosts = get("hosts").map(|value| hosts(&value)).unwrap_or_default();
+    Admin { listen: listen.into_iter().map(|(listen, _)| listen).collect(), token, hosts }
+}
+
+fn hosts(value: &Value<'_>) -> Vec<String> {
+    const HOW: &str = "write `hosts = [\"forebay.internal\"]`, names without scheme and port";
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let mut hosts = Vec::new();
+    for entry in value.list(HOW).unwrap_or_default() {
+        match entry.string(HOW) {
+            Some(text) if !text.is_empty() && text.chars().all(good) => hosts.push(text.to_ascii_lowercase()),
+            Some(text) => entry.error(format!("`{text}` is not a host name"), HOW),
+            None => {}
+        }
+    }
+    hosts
 }
 
 fn addresses<'t>(value: Option<Value<'t>>, default: &str, around: &Surroundings<'_>) -> Vec<Named<'t>> {

@@ -28,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::config::{Problems, Report, Table};
+pub use crate::config::{Difference, Report, Written};
+use crate::config::{Problems, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
 use crate::http::{Admin, Ingress, Listen};
@@ -100,6 +101,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What works, but should be thought over. Empty if nothing.
     pub warnings: Report,
+    /// All settings as they stand in the file.
+    pub written: Written,
 }
 
 /// What a configuration takes from outside its file.
@@ -119,6 +122,25 @@ impl Surroundings<'_> {
         // Taken apart and put together, it loses a `./` in the middle.
         self.folder.join(written).components().collect()
     }
+}
+
+/// What is opened once, at the start.
+const FIXED: [&str; 7] = [
+    "ingress.listen",
+    "ingress.max_connections",
+    "ingress.header_timeout",
+    "admin.listen",
+    "journal.path",
+    "journal.sync",
+    "log.format",
+];
+
+/// Whether a setting, by its key in words, cannot change while the daemon runs.
+#[must_use]
+pub fn needs_restart(key: &str) -> bool {
+    FIXED
+        .iter()
+        .any(|fixed| key.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
 }
 
 /// Reads a configuration file.
@@ -154,7 +176,11 @@ pub fn parse_in(text: &str, name: &str, around: &Surroundings<'_>) -> Result<Loa
     let plan = read(&Table::root(tree.get_ref(), &problems), around);
     let problems = syntax::add(problems, text, &errors);
     match plan {
-        Some(plan) if problems.errors() == 0 => Ok(Loaded { plan, warnings: Report::new(name, text, problems) }),
+        Some(plan) if problems.errors() == 0 => {
+            let (marks, masked) = problems.marks();
+            let written = Written::gather(tree.get_ref(), text, &masked, marks);
+            Ok(Loaded { plan, warnings: Report::new(name, text, problems), written })
+        }
         _ => Err(Report::new(name, text, problems)),
     }
 }

@@ -1,5 +1,6 @@
 //! One subscriber's worker: reads on from its cursor, takes what is due, hands it to the sink, and settles.
 //!
+//! - [`command`] is what it is told while it works;
 //! - [`hand_out`] chooses what goes to the sink next; [`replay`] is what goes again when there is nothing else;
 //! - [`settle`] is what follows: delivered, owed or dead, and noting it.
 //!
@@ -7,6 +8,7 @@
 //! never loses: an event is noted as begun before it is handed out; the cursor passes it only when it was delivered, or
 //! when the row that says it is still owed is written in the same transaction.
 
+pub(super) mod command;
 mod hand_out;
 mod replay;
 mod settle;
@@ -15,21 +17,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::backlog::Backlog;
 use super::breaker::Breaker;
+use super::keeper::Shown;
 use super::owed::Debts;
 use super::replay::Replays;
 use super::status::Status;
-use super::{Order, Start, Subscriber};
+use super::{Order, Subscriber};
 use crate::event::{Millis, Seq};
 use crate::journal::state::{Change, Cursor, Memory, State};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
 use crate::metrics::SubscriberMetrics;
 use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
+use command::{Course, Told};
 use replay::Replaying;
 
 /// Refused deliveries a subscriber may owe before it reads on.
@@ -46,17 +49,6 @@ const REST: Duration = Duration::from_secs(1);
 
 /// After this many starts in a row that ended in a crash without progress, deliveries are tried one at a time.
 const CRASHES: u32 = 3;
-
-/// What a worker is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
-    /// Deliver.
-    Run,
-    /// Finish what is under way, and end.
-    Stop,
-    /// End now; what is under way is made again after the next start.
-    Abandon,
-}
 
 type Call = (Vec<Delivery>, Vec<Outcome>, Duration);
 
@@ -101,6 +93,7 @@ pub(super) struct Worker {
 }
 
 /// Everything a worker is made of.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub subscriber: Subscriber,
     pub sink: Arc<dyn Sink>,
@@ -109,18 +102,21 @@ pub(super) struct Parts {
     pub metrics: SubscriberMetrics,
     pub status: Arc<Status>,
     pub replays: Arc<Replays>,
+    /// Where it begins if it is new.
+    pub from: Seq,
+    /// Holds everything from there on, or from where it was.
+    pub hold: Arc<Hold>,
 }
 
 impl Worker {
     /// Takes up where the last run left off.
     pub(super) fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { subscriber, sink, journal, state, metrics, status, replays } = parts;
+        let Parts { subscriber, sink, journal, state, metrics, status, replays, from, hold } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
         let (mut saved, debts, dead) = match state.recall(name)? {
             Memory::Saved(saved) => (saved.cursor, saved.owed, saved.dead),
-            Memory::New if subscriber.start == Start::Now => (begin(journal.commit().durable().next()), Vec::new(), 0),
-            Memory::New => (begin(journal.earliest()), Vec::new(), 0),
+            Memory::New => (begin(from), Vec::new(), 0),
             Memory::Lost => {
                 let earliest = journal.earliest();
                 let (owed, dead) = state.start_over(name, earliest)?;
@@ -143,8 +139,9 @@ impl Worker {
         let patterns = subscriber.patterns.clone();
         let watch = journal.watch(Box::new(move |topic, kind| route::wants(&patterns, topic, kind)));
         metrics.dead.set(dead.cast_signed());
+        hold.advance(saved.next);
         let mut worker = Self {
-            hold: journal.hold(saved.next),
+            hold,
             reader: journal.reader(Position { seq: saved.next, place: None }),
             backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
@@ -179,19 +176,30 @@ impl Worker {
         Ok(worker)
     }
 
-    /// What counts the events that it has yet to read.
-    pub(super) fn watch(&self) -> Arc<Watch> {
-        Arc::clone(&self.watch)
+    /// What is seen of it from outside.
+    pub(super) fn shown(&self) -> Shown {
+        Shown {
+            sink: Arc::clone(&self.sink),
+            status: Arc::clone(&self.status),
+            watch: Arc::clone(&self.watch),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// What it holds of the journal.
+    pub(super) fn hold(&self) -> Arc<Hold> {
+        Arc::clone(&self.hold)
     }
 
     /// Delivers until it is told to stop, and then until what is under way has ended.
-    pub(super) async fn run(mut self, mut commands: watch::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut told: Told) {
         loop {
-            let command = *commands.borrow_and_update();
-            let stopping = command != Command::Run;
-            if command == Command::Abandon || stopping && self.calls.is_empty() {
+            let course = told.course();
+            let stopping = course != Course::Run;
+            if course == Course::Abandon || stopping && self.calls.is_empty() {
                 break;
             }
+            let give_up_at = if let Course::Stop(until) = course { until } else { None };
             let mut pause = None;
             if !stopping {
                 self.turn_replays();
@@ -203,7 +211,8 @@ impl Worker {
                 self.settle();
             }
             let settle_at = self.unsettled.map(|since| since + SETTLE);
-            let wake_at = [settle_at, pause].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
+            let wake_at =
+                [settle_at, pause, give_up_at].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
             // Only who has read to the end may be told to skip.
             let may_rest = !stopping && self.at_tail;
             let reads_on = !stopping && !self.at_tail && self.peeked.is_none() && self.may_read();
@@ -223,7 +232,7 @@ impl Worker {
                 position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
                 () = tokio::time::sleep_until(wake_at.into()) => None,
                 () = self.replaying.rung() => None,
-                _ = commands.changed() => None,
+                () = told.changed() => None,
             };
             if may_rest {
                 self.go_to(arrived.unwrap_or_else(|| self.watch.rouse(self.journal.commit(), self.next)));

@@ -16,9 +16,9 @@ use super::{CRASHES, MAX_BATCH_BYTES, REST, Worker};
 use crate::deliver::pace::{self, Meter};
 use crate::deliver::replay::{Replays, Taken};
 use crate::event::{Millis, Seq};
-use crate::journal::lookup::Query;
+use crate::journal::lookup::{Query, Stretches};
 use crate::journal::state::{Cursor, Owed, Replay, Tally};
-use crate::journal::{Hold, Journal, Position, Reader, Recorded, Spans};
+use crate::journal::{Hold, Journal, Position, Reader, Recorded};
 use crate::route;
 use crate::sink::Delivery;
 
@@ -52,8 +52,8 @@ struct Current {
     rate: Option<u32>,
     query: Query,
     hold: Arc<Hold>,
-    spans: Arc<Spans>,
-    /// The span that is being read or comes next.
+    stretches: Arc<Stretches>,
+    /// The stretch that is being read or comes next.
     at: usize,
     /// The reader is in it.
     entered: bool,
@@ -107,7 +107,7 @@ impl Replaying {
 
 impl Current {
     fn new(taken: Taken, journal: &Journal) -> Self {
-        let Taken { replay, hold, spans } = taken;
+        let Taken { replay, hold, stretches } = taken;
         let Replay { id, selection, rate, mut cursor, tally, .. } = replay;
         let tried = cursor.begun.min(selection.until);
         if tried > cursor.next {
@@ -123,7 +123,7 @@ impl Current {
             // It was read when the replay was asked for.
             query: Query::new(selection.terms()).unwrap_or_default(),
             hold,
-            spans,
+            stretches,
             at: 0,
             entered: false,
             reader: journal.reader(Position { seq: cursor.next, place: None }),
@@ -149,18 +149,18 @@ impl Current {
             let recorded = if let Some(peeked) = self.peeked.take() {
                 peeked
             } else {
-                let Some(span) = self.spans.spans.get(self.at) else {
+                let Some(stretch) = self.stretches.stretches.get(self.at) else {
                     self.next = self.until;
                     break;
                 };
-                if self.next > span.last {
+                if self.next > stretch.last {
                     self.at += 1;
                     self.entered = false;
                     continue;
                 }
                 if !std::mem::replace(&mut self.entered, true) {
-                    self.next = span.first.seq;
-                    self.reader.seek(span.first);
+                    self.next = stretch.first.seq;
+                    self.reader.seek(stretch.first);
                 }
                 if self.next >= bound {
                     break;
@@ -195,7 +195,7 @@ impl Current {
         self.peeked = None;
         self.next = from.seq;
         self.reader.seek(from);
-        self.at = self.spans.spans.partition_point(|span| span.last < from.seq);
+        self.at = self.stretches.stretches.partition_point(|stretch| stretch.last < from.seq);
         self.entered = true;
     }
 

@@ -10,12 +10,13 @@ mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use replays::{Replay, ReplayState, Selection, Tally};
+pub use replays::{MAX_ENDED, Replay, ReplayState, Selection, Tally};
 
 use super::commit::lock;
 use super::{Hold, Keeper};
@@ -100,7 +101,7 @@ pub enum Memory {
 pub struct Unconfigured {
     /// Its name.
     pub name: String,
-    /// It has not read the journal to the end.
+    /// It has not read the journal to the end, or not all that it is to replay.
     pub behind: bool,
     /// Refused deliveries it still owes.
     pub owed: u64,
@@ -159,7 +160,8 @@ enum Job {
 pub struct State {
     jobs: Sender<Job>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
-    lost: bool,
+    /// What was saved is lost, and not all subscribers have begun anew yet.
+    lost: Arc<AtomicBool>,
 }
 
 impl State {
@@ -176,7 +178,7 @@ impl State {
             .name("journal-state".into())
             .spawn(move || run(store, &inbox))
             .map_err(|error| error.to_string())?;
-        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost })
+        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost: Arc::new(AtomicBool::new(lost)) })
     }
 
     /// Has something done on the state's thread, behind everything that was sent before, and waits for it.
@@ -190,7 +192,7 @@ impl State {
         inbox.recv().map_err(|_| "the state is closed".to_owned())
     }
 
-    /// The same without holding up a thread.
+    /// As [`State::call`], without holding up a thread.
     async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
         let closed = || "the state is closed".to_owned();
         let (answer, done) = tokio::sync::oneshot::channel();
@@ -202,14 +204,20 @@ impl State {
         done.await.map_err(|_| closed())
     }
 
-    /// What is known of a subscriber. Waits for the disk: for the start only.
+    /// What is known of a subscriber. Waits for the disk: not for a runtime's thread once there is work.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// When the state cannot be read, or something that was sent before waits to be written.
     pub fn recall(&self, subscriber: &str) -> Result<Memory, String> {
         let name = subscriber.to_owned();
         let memory = self.call(move |store| store.recall(&name))??;
-        Ok(if memory == Memory::New && self.lost { Memory::Lost } else { memory })
+        Ok(if memory == Memory::New && self.lost.load(Ordering::SeqCst) { Memory::Lost } else { memory })
+    }
+
+    /// Says that all subscribers there were have said where they begin: one that is unknown from now on is new, even if
+    /// what was saved was lost.
+    pub fn all_have_begun(&self) {
+        self.lost.store(false, Ordering::SeqCst);
     }
 
     /// Forgets what was saved of a subscriber that begins anew with the event `earliest`. Answers what it is known to
@@ -259,6 +267,14 @@ impl State {
         self.ask(move |store| store.kept(seq)).await?
     }
 
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
+    }
+
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
     /// day they are configured again: a name misspelt once must not cost an event. `last`: the last event there is.
     ///
@@ -266,6 +282,15 @@ impl State {
     /// When the state cannot be written.
     pub fn retain_subscribers(&self, names: Vec<String>, last: Seq) -> Result<Vec<Unconfigured>, String> {
         self.call(move |store| store.retain_subscribers(&names, last))?
+    }
+
+    /// As [`State::retain_subscribers`], for one that has left. Nothing is answered if it was not known.
+    ///
+    /// # Errors
+    /// When the state cannot be written, or something that was sent before waits to be written.
+    pub async fn dismiss(&self, subscriber: &str, last: Seq) -> Result<Option<Unconfigured>, String> {
+        let name = subscriber.to_owned();
+        self.ask(move |store| store.dismiss(&name, last)).await?
     }
 
     /// The dead letters of a subscriber, oldest first, at most `limit`.
@@ -365,6 +390,7 @@ fn run(mut store: Store, inbox: &Receiver<Job>) {
                 }
             }
         }
+        store.behind = failing;
         for call in calls {
             call(&mut store);
         }

@@ -52,6 +52,9 @@ impl Default for Selection {
     }
 }
 
+/// How many replays are remembered that have ended.
+pub const MAX_ENDED: usize = 100;
+
 /// How a replay stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayState {

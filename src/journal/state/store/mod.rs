@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
 use super::{Change, Cursor, Memory, Owed, Saved, Unconfigured};
 use crate::event::Seq;
@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS kept (
     body BLOB NOT NULL,
     checksum INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS kept_by_id ON kept (id);
 CREATE TABLE IF NOT EXISTS barrier (one INTEGER PRIMARY KEY, turn INTEGER NOT NULL);
 ";
 
@@ -78,6 +79,8 @@ pub(in crate::journal::state) struct Store {
     fresh: bool,
     /// How many deliveries each subscriber has: counted once, for there may be many.
     rows: HashMap<String, i64>,
+    /// Changes that were sent could not be written yet: what is here is not what is the case.
+    pub(in crate::journal::state) behind: bool,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used by name in `map_err`")]
@@ -155,10 +158,16 @@ impl Store {
         db.execute_batch(replays::SCHEMA)?;
         // Indexes are not part of the check, and retention goes by this one.
         db.execute_batch("REINDEX deliveries_by_seq")?;
-        Ok(Self { db, fresh: version == 0, rows: HashMap::new() })
+        Ok(Self { db, fresh: version == 0, rows: HashMap::new(), behind: false })
+    }
+
+    /// Says so while what is here is not what is the case.
+    fn is_current(&self) -> Result<(), String> {
+        if self.behind { Err(format!("the delivery state `{FILE}` cannot be written now")) } else { Ok(()) }
     }
 
     pub(in crate::journal::state) fn recall(&self, name: &str) -> Result<Memory, String> {
+        self.is_current()?;
         self.try_recall(name).or_else(|error| {
             if is_damage(&error) {
                 tracing::error!(%error, subscriber = name, "the saved state of a subscriber is damaged: it begins with the oldest event");
@@ -283,29 +292,37 @@ impl Store {
         names: &[String],
         last: Seq,
     ) -> Result<Vec<Unconfigured>, String> {
-        self.rows.clear();
         let others = format!("subscriber NOT IN ({})", vec!["?"; names.len()].join(", "));
+        self.forget_idle(&others, params_from_iter(names), last)
+    }
+
+    pub(in crate::journal::state) fn dismiss(&mut self, name: &str, last: Seq) -> Result<Option<Unconfigured>, String> {
+        self.is_current()?;
+        Ok(self.forget_idle("subscriber = ?", [name], last)?.pop())
+    }
+
+    /// Forgets those of some subscribers that are owed nothing, and answers how all of them are doing.
+    fn forget_idle(&mut self, of: &str, names: impl Params, last: Seq) -> Result<Vec<Unconfigured>, String> {
+        self.rows.clear();
         let write = |db: &mut Connection| -> rusqlite::Result<Vec<Unconfigured>> {
             let transaction = db.transaction()?;
             let sql = format!(
                 "SELECT CAST(subscriber AS BLOB), next,
                     (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND NOT dead),
-                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead)
-                 FROM cursors AS c WHERE {others}"
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead),
+                    (SELECT count(*) FROM replays AS r WHERE r.subscriber = c.subscriber AND state = 0)
+                 FROM cursors AS c WHERE {of}"
             );
             let read = |row: &Row<'_>| {
                 Ok(Unconfigured {
                     // Names are read as bytes: damage may have made them anything.
                     name: String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned(),
-                    behind: Seq(row.get::<_, i64>(1)?.cast_unsigned()) <= last,
+                    behind: Seq(row.get::<_, i64>(1)?.cast_unsigned()) <= last || row.get::<_, i64>(4)? > 0,
                     owed: row.get::<_, i64>(2)?.cast_unsigned(),
                     dead: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
             };
-            let all = transaction
-                .prepare(&sql)?
-                .query_map(params_from_iter(names), read)?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let all = transaction.prepare(&sql)?.query_map(names, read)?.collect::<rusqlite::Result<Vec<_>>>()?;
             for gone in all.iter().filter(|one| !one.is_kept()) {
                 for table in ["cursors", "attempts", "replays"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE subscriber = ?1"), [&gone.name])?;

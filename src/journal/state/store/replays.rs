@@ -6,10 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::rows::{OWED, checksum, number, owed, seq};
 use super::{Store, text};
 use crate::event::{Event, Millis, Seq};
-use crate::journal::state::{Cursor, Owed, Replay, ReplayState, Selection, Tally};
-
-/// How many replays are remembered that have ended.
-pub(super) const MAX_ENDED: u32 = 100;
+use crate::journal::state::{Cursor, MAX_ENDED, Owed, Replay, ReplayState, Selection, Tally};
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS replays (
@@ -126,7 +123,7 @@ pub(super) fn save(db: &Connection, replay: &Replay) -> rusqlite::Result<()> {
     if replay.state != ReplayState::Running {
         let sql = "DELETE FROM replays WHERE state <> 0 AND id NOT IN
                    (SELECT id FROM replays WHERE state <> 0 ORDER BY id DESC LIMIT ?1)";
-        db.prepare_cached(sql)?.execute([MAX_ENDED])?;
+        db.prepare_cached(sql)?.execute([i64::try_from(MAX_ENDED).unwrap_or(i64::MAX)])?;
     }
     Ok(())
 }
@@ -323,17 +320,14 @@ mod tests {
     fn ended_ones_are_forgotten_in_time_and_their_numbers_with_them() {
         let folder = tempfile::tempdir().expect("a folder");
         let state = State::open(folder.path(), false).expect("opened");
-        let count = u64::from(MAX_ENDED) + 5;
+        let count = MAX_ENDED as u64 + 5;
         let running = state.add_replays(vec![replay("ci")]).expect("written").remove(0);
-        for mut replay in state.add_replays(vec![replay("ci"); MAX_ENDED as usize + 5]).expect("written") {
+        for mut replay in state.add_replays(vec![replay("ci"); MAX_ENDED + 5]).expect("written") {
             replay.state = ReplayState::Done;
             state.save_replay(replay).expect("written");
         }
         let left: Vec<_> = state.replays().expect("read").iter().map(|replay| replay.id).collect();
-        assert_eq!(
-            (left.len(), left[0], left[1]),
-            (MAX_ENDED as usize + 1, running.id, count + 2 - u64::from(MAX_ENDED))
-        );
+        assert_eq!((left.len(), left[0], left[1]), (MAX_ENDED + 1, running.id, count + 2 - MAX_ENDED as u64));
         assert_eq!(state.add_replays(vec![replay("ci")]).expect("written")[0].id, count + 2);
         state.close();
     }

@@ -1,0 +1,4 @@
+//! The admin listener of the real binary: its API by subject, and who may use it.
+
+mod guard;
+mod reload;
