@@ -191,6 +191,18 @@ impl Deliveries {
         self.field.replays.would_be(subscriber, selection)
     }
 
+    /// The subscribers there are.
+    #[must_use]
+    pub fn names(&self) -> Vec<SubscriberName> {
+        self.field.shown().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Whether a subscriber takes events of a topic and type, as far as its patterns tell.
+    #[must_use]
+    pub fn takes(&self, subscriber: &SubscriberName, topic: &str, kind: Option<&str>) -> bool {
+        self.field.replays.takes(subscriber.as_str(), topic, kind)
+    }
+
     /// All replays that have not ended, and the last ones that have; newest first.
     #[must_use]
     pub fn replays(&self) -> Vec<ReplayView> {

@@ -268,6 +268,11 @@ impl Replays {
         Ok((stretches.count, stretches.gone))
     }
 
+    /// Whether a subscriber takes events of a topic and type.
+    pub(super) fn takes(&self, subscriber: &str, topic: &str, kind: Option<&str>) -> bool {
+        lock(&self.lanes).get(subscriber).is_some_and(|lane| route::wants(&lane.patterns, topic, kind))
+    }
+
     /// The first event that a subscriber has not come to yet.
     fn reached(&self, subscriber: &str) -> Result<Seq, ReplayError> {
         let lanes = lock(&self.lanes);

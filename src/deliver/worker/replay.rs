@@ -15,7 +15,7 @@ use super::hand_out::BEGUN_AHEAD;
 use super::{CRASHES, MAX_BATCH_BYTES, REST, Worker};
 use crate::deliver::pace::{self, Meter};
 use crate::deliver::replay::{Replays, Taken};
-use crate::event::{Millis, Seq};
+use crate::event::{Event, Millis, Seq};
 use crate::journal::lookup::{Query, Stretches};
 use crate::journal::state::{Cursor, Owed, Replay, Tally};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded};
@@ -53,6 +53,8 @@ struct Current {
     query: Query,
     hold: Arc<Hold>,
     stretches: Arc<Stretches>,
+    /// Where to go on looking for events that are owed or dead and not in the log any more; `None`: nowhere.
+    kept: Option<Seq>,
     /// The stretch that is being read or comes next.
     at: usize,
     /// The reader is in it.
@@ -124,6 +126,7 @@ impl Current {
             query: Query::new(selection.terms()).unwrap_or_default(),
             hold,
             stretches,
+            kept: Some(cursor.next),
             at: 0,
             entered: false,
             reader: journal.reader(Position { seq: cursor.next, place: None }),
@@ -181,8 +184,7 @@ impl Current {
                 break;
             }
             self.next = event.seq.next();
-            let (kind, delivery_id) = (event.kind.as_deref(), event.delivery_id.as_deref());
-            if self.query.matches(&event.topic, kind, event.time, event.id, delivery_id) {
+            if self.query.takes(event) {
                 bytes += event.body.len();
                 found.push(recorded);
             }
@@ -341,6 +343,9 @@ impl Worker {
         if !current.ready.is_empty() || current.window.len() >= WINDOW {
             return None;
         }
+        if current.kept.is_some() {
+            return Some(self.fetch_kept().await);
+        }
         let patterns = &self.subscriber.patterns;
         let (found, more) = match current.read(bound, |topic, kind| route::wants(patterns, topic, kind)) {
             Ok(read) => read,
@@ -380,6 +385,46 @@ impl Worker {
         self.unsettled.get_or_insert_with(Instant::now);
         // All of them may have been owed or dead.
         Some(Instant::now())
+    }
+
+    /// Makes due what is owed or dead of the events that retention has taken out of the log. Answers when to go on.
+    async fn fetch_kept(&mut self) -> Instant {
+        let earliest = self.journal.earliest();
+        let Some(current) = &mut self.replaying.current else { return Instant::now() };
+        let range = current.kept.map_or(0..0, |from| from.0..earliest.min(current.until).0);
+        let mut rows = Vec::new();
+        if !range.is_empty() {
+            if !self.change.rows.is_empty() {
+                self.settle();
+            }
+            rows = match self.state.kept_rows(self.subscriber.name.as_str(), range, BATCH).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::error!(subscriber = %self.subscriber.name, %error, "cannot replay");
+                    return Instant::now() + REST;
+                }
+            };
+        }
+        let Some(current) = &mut self.replaying.current else { return Instant::now() };
+        current.kept = rows.last().map(|(last, _)| last.seq.next());
+        let patterns = &self.subscriber.patterns;
+        let is_meant = |event: &Event| {
+            route::wants(patterns, &event.topic, event.kind.as_deref()) && current.query.takes(event)
+        };
+        let meant: Vec<Owed> = rows.into_iter().filter(|(_, event)| is_meant(event)).map(|(row, _)| row).collect();
+        // They were counted as gone.
+        current.tally.done += meant.len() as u64;
+        current.tally.gone = current.tally.gone.saturating_sub(meant.len() as u64);
+        for row in meant {
+            let position = Position { seq: row.seq, place: None };
+            if row.dead {
+                self.revive(row, position);
+            } else if let Some(owed) = self.debts.make_due(row.seq, Millis::now()) {
+                self.change.rows.insert(owed.seq, Some(owed));
+            }
+        }
+        self.unsettled.get_or_insert_with(Instant::now);
+        Instant::now()
     }
 
     /// Takes one event into the replay.

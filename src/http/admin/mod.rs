@@ -12,6 +12,7 @@
 mod guard;
 mod openapi;
 mod page;
+mod replay;
 mod request;
 mod routes;
 mod settings;
@@ -27,7 +28,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{Desk, Later, Trouble};
+pub use desk::{Desk, Later, ReplayOrder, Trouble};
 pub use guard::Guard;
 
 use super::answer::Body as AnswerBody;
@@ -124,6 +125,11 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Replay => replay::begin(self, asked).await,
+            Call::EventReplay => replay::begin_one(self, asked).await,
+            Call::Replays => replay::list(self, asked),
+            Call::OneReplay => replay::show(self, asked),
+            Call::CancelReplay => replay::cancel(self, asked).await,
             Call::OpenApi => openapi::answer(asked),
         }
     }

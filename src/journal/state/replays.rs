@@ -146,7 +146,7 @@ impl State {
         &self,
         subscriber: &str,
         range: std::ops::Range<u64>,
-        limit: u32,
+        limit: usize,
     ) -> Result<Vec<(Owed, Event)>, String> {
         let name = subscriber.to_owned();
         self.ask(move |store| store.kept_rows(&name, range, limit)).await?

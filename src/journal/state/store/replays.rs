@@ -220,13 +220,13 @@ impl Store {
         &self,
         name: &str,
         range: std::ops::Range<u64>,
-        limit: u32,
+        limit: usize,
     ) -> Result<Vec<(Owed, Event)>, String> {
         let query = || -> rusqlite::Result<Vec<Owed>> {
             let sql =
                 format!("{OWED} AND seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM kept) ORDER BY seq LIMIT ?4");
             let mut statement = self.db.prepare_cached(&sql)?;
-            let values = params![name, number(range.start), number(range.end.min(u64::MAX >> 1)), limit];
+            let values = params![name, number(range.start), number(range.end.min(u64::MAX >> 1)), number(limit as u64)];
             statement.query_map(values, |row| Ok(owed(row, name)?.0))?.collect()
         };
         let mut found = Vec::new();
