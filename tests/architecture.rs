@@ -27,9 +27,10 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ("command", &["journal"], "one process owns a journal"),
 ];
 
-/// Exceptions from [`NEVER`]: the name of a setting, behind which is no journal, and the proof that a request is genuine,
-/// without which there is no record.
-const EXCEPT: &[(&str, &str)] = &[("command", "journal::Sync"), ("journal", "validate::Verified")];
+/// Exceptions from [`NEVER`]: the name of a setting, behind which is no journal; the proof that a request is genuine,
+/// without which there is no record; and how durations are written, which is the same wherever people write them.
+const EXCEPT: &[(&str, &str)] =
+    &[("command", "journal::Sync"), ("journal", "validate::Verified"), ("http", "config::duration")];
 
 /// Words that only some places may use: the word, the beginnings of the paths of these, and why.
 const ONLY: &[(&str, &[&str], &str)] = &[

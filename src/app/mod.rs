@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::Listen;
-use crate::http::admin::{AdminDoor, Guard};
+use crate::http::admin::{AdminDoor, Browse, Guard};
 use crate::http::ingest::Ingest;
 use crate::http::listener::Listener;
 use crate::http::server::{Limits, Server};
@@ -177,6 +177,7 @@ impl App {
                 guard: Arc::clone(&daemon.guard),
                 metrics: Box::new(move || render.metrics()),
                 desk: Arc::clone(&daemon) as _,
+                browse: Browse::new(daemon.state.clone()),
             };
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)

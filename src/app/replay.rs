@@ -46,17 +46,24 @@ impl Daemon {
         let mut names = Vec::new();
         for wanted in order.subscribers.iter().collect::<BTreeSet<_>>() {
             let name = all.iter().find(|name| name.as_str() == wanted);
-            let name = name.ok_or_else(|| Trouble::Refused(ReplayError::UnknownSubscriber(wanted.clone()).to_string()))?;
+            let name =
+                name.ok_or_else(|| Trouble::Refused(ReplayError::UnknownSubscriber(wanted.clone()).to_string()))?;
             if !takes(name) {
                 let event = order.event_name();
-                return Err(Trouble::Refused(format!("the subscriber `{name}` does not take {event}: see its `topics`")));
+                return Err(Trouble::Refused(format!(
+                    "the subscriber `{name}` does not take {event}: see its `topics`"
+                )));
             }
             names.push(name.clone());
         }
         Ok(names)
     }
 
-    fn all_that_want(&self, order: &ReplayOrder, mut names: Vec<SubscriberName>) -> Result<Vec<SubscriberName>, Trouble> {
+    fn all_that_want(
+        &self,
+        order: &ReplayOrder,
+        mut names: Vec<SubscriberName>,
+    ) -> Result<Vec<SubscriberName>, Trouble> {
         if order.event.is_none() {
             let mut wanting = Vec::new();
             for name in names {

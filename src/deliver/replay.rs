@@ -73,7 +73,7 @@ impl fmt::Display for ReplayError {
                     "the subscriber `{name}` has {MAX_UNFINISHED} replays that have not ended: wait, or cancel some"
                 )
             }
-            Self::Selection(bad) => write!(f, "nothing can be chosen like that: {bad:?}"),
+            Self::Selection(bad) => bad.fmt(f),
             Self::State(error) => write!(f, "the replay cannot be saved: {error}"),
         }
     }

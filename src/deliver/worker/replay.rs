@@ -408,9 +408,8 @@ impl Worker {
         let Some(current) = &mut self.replaying.current else { return Instant::now() };
         current.kept = rows.last().map(|(last, _)| last.seq.next());
         let patterns = &self.subscriber.patterns;
-        let is_meant = |event: &Event| {
-            route::wants(patterns, &event.topic, event.kind.as_deref()) && current.query.takes(event)
-        };
+        let is_meant =
+            |event: &Event| route::wants(patterns, &event.topic, event.kind.as_deref()) && current.query.takes(event);
         let meant: Vec<Owed> = rows.into_iter().filter(|(_, event)| is_meant(event)).map(|(row, _)| row).collect();
         // They were counted as gone.
         current.tally.done += meant.len() as u64;

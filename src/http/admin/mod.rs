@@ -9,6 +9,7 @@
 //!
 //! [`guard`] decides who may ask. Nothing here is fast or has to be: it has a thread of its own.
 
+mod events;
 mod guard;
 mod openapi;
 mod page;
@@ -16,7 +17,9 @@ mod replay;
 mod request;
 mod routes;
 mod settings;
+mod tail;
 mod topics;
+mod wanted;
 
 pub mod desk;
 
@@ -29,6 +32,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
 pub use desk::{Desk, Later, ReplayOrder, Trouble};
+pub use events::Browse;
 pub use guard::Guard;
 
 use super::answer::Body as AnswerBody;
@@ -51,6 +55,8 @@ pub struct AdminDoor {
     pub metrics: Render,
     /// The daemon, as far as the API steers it.
     pub desk: Arc<dyn Desk>,
+    /// What it takes to look at events.
+    pub browse: Browse,
 }
 
 impl fmt::Debug for AdminDoor {
@@ -131,6 +137,10 @@ impl AdminDoor {
             Call::OneReplay => replay::show(self, asked),
             Call::CancelReplay => replay::cancel(self, asked).await,
             Call::OpenApi => openapi::answer(asked),
+            Call::Events => events::list(self, asked).await,
+            Call::Event => events::show(self, asked).await,
+            Call::EventBody => events::body(self, asked).await,
+            Call::EventsTail => tail::tail(self, asked),
         }
     }
 }

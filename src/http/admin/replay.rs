@@ -28,8 +28,7 @@ pub(super) async fn begin(door: &AdminDoor, asked: &Asked) -> Result<Answer, Tro
         q: q.as_deref(),
     };
     let terms = wanted.terms(now)?;
-    let selection =
-        Selection { since: terms.since, until_time: terms.until, topic, kind, q, ..Selection::default() };
+    let selection = Selection { since: terms.since, until_time: terms.until, topic, kind, q, ..Selection::default() };
     ask(door, ReplayOrder { subscribers, selection, event: None, rate, dry_run, now }).await
 }
 
@@ -38,14 +37,13 @@ pub(super) async fn begin_one(door: &AdminDoor, asked: &Asked) -> Result<Answer,
     asked.only(&[])?;
     let EventReplayRequest { subscribers } = asked.json()?;
     let Known { found, event } = events::known(door, asked).await?;
-    let Some(event) = event else {
+    if event.is_none() {
         return Err(Trouble::Gone("retention has removed the event, or it is damaged".into()));
-    };
-    let (topic, kind) = (event.topic.to_string(), event.kind.as_ref().map(|kind| kind.to_string()));
+    }
     let order = ReplayOrder {
         subscribers,
-        selection: Selection::one(found.map_or(event.seq, |found| found.seq)),
-        event: Some((topic, kind)),
+        selection: Selection::one(found.seq),
+        event: Some((found.topic, found.kind)),
         rate: None,
         dry_run: false,
         now: Millis::now(),
