@@ -10,7 +10,7 @@ const ORDER: &[&[&str]] = &[
     &["config"],
     &["validate", "topic"],
     &["journal"],
-    &["route", "sink", "deliver"],
+    &["route", "sink", "bus", "deliver"],
     &["http"],
     &["plan", "app"],
     &["cli", "logging", "command"],

@@ -4,7 +4,9 @@
 //! - [`keeper`] sees to it that each subscriber has one worker, whatever becomes of the configuration;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
 //! - [`replay`] delivers again what was delivered, because somebody asked for it, at a [`pace`] that harms nobody;
-//! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
+//! - [`owed`] is what was refused and not given up; [`recent`] what went well lately; [`backlog`] counts what was not read
+//!   yet; [`status`] shows it;
+//! - [`steer`] is what operators see and do; [`trace`] what became of one event.
 //!
 //! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
 
@@ -13,9 +15,12 @@ mod breaker;
 mod keeper;
 mod owed;
 mod pace;
+mod recent;
 pub mod replay;
 pub mod retry;
 pub mod status;
+pub mod steer;
+pub mod trace;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +36,7 @@ use crate::name::{Pattern, SubscriberName};
 use crate::sink::{self, Sink};
 pub(crate) use keeper::tell_of;
 use keeper::{Field, Newcomer, Turn, keep};
-use replay::{ReplayError, ReplayView, Replays, Selection};
+use replay::{ReplayError, ReplayView, Selection};
 use status::Status;
 use worker::Worker;
 use worker::command::Course;
@@ -71,6 +76,13 @@ pub struct Subscriber {
     pub order: Order,
 }
 
+impl Subscriber {
+    /// What it wants, for the record.
+    fn wanted(&self) -> String {
+        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// All subscribers at work.
 #[derive(Debug)]
 pub struct Deliveries {
@@ -89,8 +101,7 @@ impl Deliveries {
         state: &State,
         metrics: &Metrics,
     ) -> Result<Self, String> {
-        let replays = Replays::open(journal, state)?;
-        let field = Arc::new(Field::new(journal, state, metrics, replays));
+        let field = Arc::new(Field::new(journal, state, metrics)?);
         let mut ready = Vec::new();
         for (subscriber, sink) in subscribers {
             let newcomer = Newcomer::new(journal, subscriber, sink);

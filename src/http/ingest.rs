@@ -20,6 +20,7 @@ use super::client;
 use super::quiet::Quiet;
 use super::reply::{self, Answer, Refusal};
 use super::server::{GRACE, Service};
+use crate::bus::topics::RESERVED;
 use crate::event::{Headers, Incoming, Millis};
 use crate::journal::{Draft, Journal, Lane, Record, Refused};
 use crate::json::{self, Pointer};
@@ -380,7 +381,8 @@ impl Door {
 /// Adds the headers that are stored: all but credentials, and those that carry the topic's secret itself.
 fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic) {
     for (name, value) in headers {
-        let credential = *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
+        let reserved = name.as_str().starts_with(RESERVED);
+        let credential = reserved || *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
         if !credential
             && !topic.validator.secret_headers().contains(name)
             && !topic.validator.shows_secret(value.as_bytes())

@@ -5,6 +5,7 @@
 
 mod build;
 mod handshake;
+pub mod plugin_token;
 mod presets;
 mod token;
 

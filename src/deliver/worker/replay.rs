@@ -12,12 +12,13 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::hand_out::BEGUN_AHEAD;
-use super::{CRASHES, MAX_BATCH_BYTES, REST, Worker};
+use super::{CRASHES, MAX_BATCH_BYTES, MAX_OWED, REST, Worker};
 use crate::deliver::pace::{self, Meter};
 use crate::deliver::replay::{Replays, Taken};
-use crate::event::{Event, Millis, Seq};
+use crate::event::{Event, EventId, Millis, Seq};
 use crate::journal::lookup::{Query, Stretches};
-use crate::journal::state::{Cursor, Owed, Replay, Tally};
+use crate::journal::state::letters::{self, Stretch, Which};
+use crate::journal::state::{Before, Cursor, Owed, Replay, Tally};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded};
 use crate::route;
 use crate::sink::Delivery;
@@ -64,7 +65,8 @@ struct Current {
     next: Seq,
     /// Read, and not to be handed out yet.
     peeked: Option<Recorded>,
-    ready: VecDeque<Recorded>,
+    /// What can be handed out, each with the number of its attempt.
+    ready: VecDeque<(Recorded, u32)>,
     window: BTreeMap<Seq, Fate>,
     /// Calls of the sink that are under way.
     calls: usize,
@@ -239,7 +241,7 @@ impl Current {
         let at_a_time = self.rate.map_or(BATCH, |rate| (rate as usize / 10).clamp(1, BATCH));
         let (mut bytes, mut cost) = (0, 0_u32);
         let mut count = 0;
-        for recorded in self.ready.iter().take(size.min(at_a_time)) {
+        for (recorded, _) in self.ready.iter().take(size.min(at_a_time)) {
             if bytes >= MAX_BATCH_BYTES {
                 break;
             }
@@ -259,7 +261,7 @@ impl Worker {
         if let Some(current) = &mut replaying.current {
             if look && !current.cancelled && replaying.replays.is_cancelled(current.id) {
                 current.cancelled = true;
-                for recorded in current.ready.drain(..) {
+                for (recorded, _) in current.ready.drain(..) {
                     current.window.remove(&recorded.event.seq);
                 }
             }
@@ -272,6 +274,8 @@ impl Worker {
             }
         } else if look && let Some(taken) = replaying.replays.take(self.subscriber.name.as_str()) {
             tracing::info!(subscriber = %self.subscriber.name, replay = taken.replay.id, "replaying");
+            // Somebody has reason to think that the endpoint is well.
+            self.breaker.hurry(Instant::now());
             replaying.current = Some(Box::new(Current::new(taken, &self.journal)));
         }
     }
@@ -296,7 +300,9 @@ impl Worker {
         // At least one call, but never so many that what is new finds no room.
         let most = (self.sink.capacity().parallel / 2).max(1);
         let has_room = |current: &Current| !current.cancelled && current.calls < most;
-        if !self.at_tail || !self.replaying.current.as_deref().is_some_and(has_room) {
+        // Refused ones must leave room among the debts for what is new.
+        if !self.at_tail || self.debts.len() >= MAX_OWED / 2 || !self.replaying.current.as_deref().is_some_and(has_room)
+        {
             return (Vec::new(), None);
         }
         let again = self.fetch_replayed().await;
@@ -321,9 +327,9 @@ impl Worker {
         }
         current.calls += 1;
         let mut batch = Vec::with_capacity(count);
-        for Recorded { event, position } in current.ready.drain(..count) {
+        for (Recorded { event, position }, attempt) in current.ready.drain(..count) {
             current.window.insert(event.seq, Fate::UnderWay(position));
-            batch.push(Delivery { event, attempt: 1 });
+            batch.push(Delivery { event, attempt });
         }
         if let Some(last) = batch.last()
             && last.event.seq >= current.cursor.begun
@@ -362,25 +368,13 @@ impl Worker {
             tokio::task::yield_now().await;
             return more.then(Instant::now);
         };
-        if !self.change.rows.is_empty() {
-            self.settle();
-        }
         let seqs = found.iter().map(|recorded| recorded.event.seq).collect();
-        let rows = self.state.rows(self.subscriber.name.as_str(), seqs).await;
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::error!(subscriber = %self.subscriber.name, %error, "cannot replay");
-                if let Some(current) = &mut self.replaying.current {
-                    current.read_again(first);
-                }
-                return Some(Instant::now() + REST);
+        if let Err(error) = self.admit(found, seqs).await {
+            tracing::error!(subscriber = %self.subscriber.name, error, "cannot replay");
+            if let Some(current) = &mut self.replaying.current {
+                current.read_again(first);
             }
-        };
-        let mut dead: BTreeMap<Seq, Owed> = rows.into_iter().filter(|row| row.dead).map(|row| (row.seq, row)).collect();
-        for recorded in found {
-            let row = dead.remove(&recorded.event.seq);
-            self.admit(recorded, row);
+            return Some(Instant::now() + REST);
         }
         self.unsettled.get_or_insert_with(Instant::now);
         // All of them may have been owed or dead.
@@ -389,84 +383,105 @@ impl Worker {
 
     /// Makes due what is owed or dead of the events that retention has taken out of the log. Answers when to go on.
     async fn fetch_kept(&mut self) -> Instant {
-        let earliest = self.journal.earliest();
-        let Some(current) = &mut self.replaying.current else { return Instant::now() };
-        let range = current.kept.map_or(0..0, |from| from.0..earliest.min(current.until).0);
-        let mut rows = Vec::new();
-        if !range.is_empty() {
-            if !self.change.rows.is_empty() {
-                self.settle();
-            }
-            rows = match self.state.kept_rows(self.subscriber.name.as_str(), range, BATCH).await {
-                Ok(rows) => rows,
-                Err(error) => {
-                    tracing::error!(subscriber = %self.subscriber.name, %error, "cannot replay");
-                    return Instant::now() + REST;
-                }
-            };
+        if !self.change.rows.is_empty() {
+            self.settle();
         }
-        let Some(current) = &mut self.replaying.current else { return Instant::now() };
-        current.kept = rows.last().map(|(last, _)| last.seq.next());
+        let done = self.admit_kept().await;
+        self.unsettled.get_or_insert_with(Instant::now);
+        if let Err(error) = done {
+            tracing::error!(subscriber = %self.subscriber.name, error, "cannot replay");
+            return Instant::now() + REST;
+        }
+        Instant::now()
+    }
+
+    async fn admit_kept(&mut self) -> Result<(), String> {
+        let Some(current) = self.replaying.current.as_deref() else { return Ok(()) };
+        let (name, earliest) = (self.subscriber.name.as_str(), self.journal.earliest());
+        let range = current.kept.map_or(0..0, |from| from.0..earliest.min(current.until).0);
+        let rows = if range.is_empty() { Vec::new() } else { self.state.kept_rows(name, range, BATCH).await? };
+        let next = rows.last().map(|(last, _)| last.seq.next());
         let patterns = &self.subscriber.patterns;
         let is_meant =
             |event: &Event| route::wants(patterns, &event.topic, event.kind.as_deref()) && current.query.takes(event);
         let meant: Vec<Owed> = rows.into_iter().filter(|(_, event)| is_meant(event)).map(|(row, _)| row).collect();
-        // They were counted as gone.
-        current.tally.done += meant.len() as u64;
-        current.tally.gone = current.tally.gone.saturating_sub(meant.len() as u64);
-        for row in meant {
-            let position = Position { seq: row.seq, place: None };
-            if row.dead {
-                self.revive(row, position);
-            } else if let Some(owed) = self.debts.make_due(row.seq, Millis::now()) {
-                self.change.rows.insert(owed.seq, Some(owed));
-            }
+        self.call_back(meant.iter().filter(|row| row.dead).map(|row| row.id).collect()).await?;
+        for row in &meant {
+            self.make_due(row.seq);
         }
-        self.unsettled.get_or_insert_with(Instant::now);
-        Instant::now()
+        if let Some(current) = &mut self.replaying.current {
+            current.kept = next;
+            // They were counted as gone.
+            current.tally.done += meant.len() as u64;
+            current.tally.gone = current.tally.gone.saturating_sub(meant.len() as u64);
+        }
+        Ok(())
     }
 
-    /// Takes one event into the replay.
-    fn admit(&mut self, recorded: Recorded, dead: Option<Owed>) {
+    /// Takes events into the replay: all, or none.
+    async fn admit(&mut self, found: Vec<Recorded>, seqs: Vec<Seq>) -> Result<(), String> {
+        if !self.change.rows.is_empty() {
+            self.settle();
+        }
+        let mut before = self.state.before(self.subscriber.name.as_str(), seqs).await?;
+        let dead = before.values().filter_map(|before| before.owed.as_ref()).filter(|owed| owed.dead);
+        self.call_back(dead.map(|owed| owed.id).collect()).await?;
+        for recorded in found {
+            let before = before.remove(&recorded.event.seq).unwrap_or_default();
+            self.admit_one(recorded, &before);
+        }
+        Ok(())
+    }
+
+    fn admit_one(&mut self, recorded: Recorded, before: &Before) {
         let Recorded { event, position } = &recorded;
         let seq = event.seq;
         let suspect_until = self.replaying.current.as_ref().map_or(Seq(0), |current| current.suspect_until);
-        let handled = if let Some(dead) = dead {
-            self.revive(dead, *position);
+        // What waits to be taken up is not among the debts.
+        let waits = before.owed.as_ref().is_some_and(|owed| owed.dead || owed.recalled);
+        let handled = if waits || self.under_way.contains_key(&seq) {
             true
         } else if self.debts.contains(seq) {
-            if let Some(owed) = self.debts.make_due(seq, Millis::now()) {
-                self.change.rows.insert(seq, Some(owed));
-            }
+            self.make_due(seq);
             true
         } else if seq < suspect_until {
-            let (due, reason) = (Millis::now(), String::new());
-            let owed = Owed { seq, id: event.id, attempts: 0, due, dead: false, suspect: true, reason };
+            let (attempts, now) = (before.attempts, Millis::now());
+            let (spent, since) = (attempts, Some(now));
+            let owed = Owed { attempts, due: now, suspect: true, spent, since, ..Owed::of(event) };
             self.change.rows.insert(seq, Some(owed.clone()));
             self.debts.put(owed);
             self.debts.place(*position);
             self.metrics.replayed.inc();
             true
         } else {
-            // Under way for the first time.
-            self.under_way.contains_key(&seq)
+            false
         };
         let Some(current) = &mut self.replaying.current else { return };
         if handled {
             current.window.insert(seq, Fate::Handled { refused: false });
         } else {
             current.window.insert(seq, Fate::Ready);
-            current.ready.push_back(recorded);
+            current.ready.push_back((recorded, before.attempts + 1));
         }
     }
 
-    /// Owes a dead letter again.
-    fn revive(&mut self, dead: Owed, position: Position) {
-        let owed = Owed { attempts: 0, due: Millis::now(), dead: false, suspect: false, ..dead };
-        self.change.rows.insert(owed.seq, Some(owed.clone()));
-        self.debts.put(owed);
-        self.debts.place(position);
-        self.metrics.dead.dec();
+    /// Makes a debt due that waits for its time.
+    fn make_due(&mut self, seq: Seq) {
+        if let Some(owed) = self.debts.make_due(seq, Millis::now()) {
+            self.change.rows.insert(seq, Some(owed));
+        }
+    }
+
+    /// Owes dead letters again.
+    async fn call_back(&mut self, ids: Vec<EventId>) -> Result<(), String> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (name, all) = (self.subscriber.name.as_str(), Stretch { from: Seq(0), to: Seq(u64::MAX) });
+        let which = Which::Events(ids);
+        let step = self.state.decide(name, letters::Fate::CalledBack, which, all, Millis::now()).await?;
+        self.called_back(step);
+        Ok(())
     }
 
     /// Adds to the change that is being noted how far a replay has come. Answers what may be let go once it is written.

@@ -40,6 +40,7 @@ use super::ingest::Ingest;
 use super::reply::{self, Answer};
 use super::server::Service;
 use request::Asked;
+pub(in crate::http) use request::percent;
 use routes::{Call, Found};
 
 /// Gives the metrics as they are now.

@@ -3,6 +3,8 @@
 use crate::event::{Event, Millis, Seq};
 use crate::journal::lookup::Terms;
 
+use std::collections::BTreeMap;
+
 use super::{Cursor, Owed, State};
 
 /// Which events are delivered again. All conditions must hold; what is absent is not asked about.
@@ -102,6 +104,15 @@ pub struct Replay {
     pub tally: Tally,
 }
 
+/// What was noted of one delivery before it is made again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Before {
+    /// The delivery, where it is owed or dead.
+    pub owed: Option<Owed>,
+    /// The number of the last attempt that was noted; 0: none was.
+    pub attempts: u32,
+}
+
 impl State {
     /// Saves new replays under numbers of their own, which they are given, all or none. On stable storage when it
     /// returns: waits for the disk.
@@ -128,13 +139,13 @@ impl State {
         self.call(|store| store.replays())?
     }
 
-    /// The deliveries of these events that are owed or dead, as far as there are any.
+    /// What is noted of the deliveries of these events. Those of which nothing is are left out.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn rows(&self, subscriber: &str, seqs: Vec<Seq>) -> Result<Vec<Owed>, String> {
+    pub async fn before(&self, subscriber: &str, seqs: Vec<Seq>) -> Result<BTreeMap<Seq, Before>, String> {
         let name = subscriber.to_owned();
-        self.ask(move |store| store.rows_of(&name, &seqs)).await?
+        self.ask(move |store| store.before(&name, &seqs)).await?
     }
 
     /// The first deliveries in a range that are owed or dead and whose events retention has taken out of the log, with

@@ -1,12 +1,14 @@
 //! The table of replays, and what a replay asks about deliveries.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{OWED, checksum, number, owed, seq};
+use super::rows::{checksum, number, of_subscriber, owed, seq};
 use super::{Store, text};
 use crate::event::{Event, Millis, Seq};
-use crate::journal::state::{Cursor, MAX_ENDED, Owed, Replay, ReplayState, Selection, Tally};
+use crate::journal::state::{Before, Cursor, MAX_ENDED, Owed, Replay, ReplayState, Selection, Tally};
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS replays (
@@ -197,21 +199,36 @@ impl Store {
         query(&self.db).map_err(text)
     }
 
-    pub(in crate::journal::state) fn rows_of(&self, name: &str, seqs: &[Seq]) -> Result<Vec<Owed>, String> {
-        let query = || -> rusqlite::Result<Vec<Owed>> {
-            let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Ok(Vec::new()) };
-            let any = "SELECT 1 FROM deliveries WHERE subscriber = ?1 AND seq >= ?2 AND seq <= ?3 LIMIT 1";
-            let mut any = self.db.prepare_cached(any)?;
-            if !any.exists(params![name, number(first.0), number(last.0)])? {
-                return Ok(Vec::new());
+    pub(in crate::journal::state) fn before(&self, name: &str, seqs: &[Seq]) -> Result<BTreeMap<Seq, Before>, String> {
+        self.is_current()?;
+        let query = || -> rusqlite::Result<BTreeMap<Seq, Before>> {
+            let mut all = BTreeMap::<Seq, Before>::new();
+            let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Ok(all) };
+            // Seldom is there any.
+            let any = |table: &str| -> rusqlite::Result<bool> {
+                let sql = format!("SELECT 1 FROM {table} WHERE subscriber = ?1 AND seq >= ?2 AND seq <= ?3 LIMIT 1");
+                self.db.prepare_cached(&sql)?.exists(params![name, number(first.0), number(last.0)])
+            };
+            if any("deliveries")? {
+                let mut statement = self.db.prepare_cached(&(of_subscriber() + " AND seq = ?2"))?;
+                for &at in seqs {
+                    let row = statement.query_row(params![name, number(at.0)], |row| owed(row, name)).optional()?;
+                    if let Some((owed, true)) = row {
+                        all.entry(at).or_default().owed = Some(owed);
+                    }
+                }
             }
-            let mut statement = self.db.prepare_cached(&format!("{OWED} AND seq = ?2"))?;
-            let mut found = Vec::new();
-            for at in seqs {
-                let row = statement.query_row(params![name, number(at.0)], |row| Ok(owed(row, name)?.0)).optional()?;
-                found.extend(row);
+            if any("attempts")? {
+                let sql = "SELECT max(number) FROM attempts WHERE subscriber = ?1 AND seq = ?2";
+                let mut statement = self.db.prepare_cached(sql)?;
+                for &at in seqs {
+                    let last: Option<u32> = statement.query_row(params![name, number(at.0)], |row| row.get(0))?;
+                    if let Some(last) = last {
+                        all.entry(at).or_default().attempts = last;
+                    }
+                }
             }
-            Ok(found)
+            Ok(all)
         };
         query().map_err(text)
     }
@@ -223,8 +240,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(Owed, Event)>, String> {
         let query = || -> rusqlite::Result<Vec<Owed>> {
-            let sql =
-                format!("{OWED} AND seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM kept) ORDER BY seq LIMIT ?4");
+            let sql = of_subscriber() + " AND seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM kept) ORDER BY seq LIMIT ?4";
             let mut statement = self.db.prepare_cached(&sql)?;
             let values = params![name, number(range.start), number(range.end.min(u64::MAX >> 1)), number(limit as u64)];
             statement.query_map(values, |row| Ok(owed(row, name)?.0))?.collect()
