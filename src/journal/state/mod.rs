@@ -111,15 +111,6 @@ pub struct Attempt {
     pub took: Option<Duration>,
 }
 
-/// How many deliveries of one event were refused and are not done with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Refusals {
-    /// They are tried again.
-    pub retrying: u32,
-    /// They were given up.
-    pub dead: u32,
-}
-
 /// Where a subscriber is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -342,14 +333,6 @@ impl State {
     /// When the state cannot be read.
     pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
         self.ask(move |store| store.kept_by_id(id)).await?
-    }
-
-    /// What was refused of each of these events, so far as it is written.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn refused(&self, events: Vec<Seq>) -> Result<BTreeMap<Seq, Refusals>, String> {
-        self.ask(move |store| store.refused(&events)).await?
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
