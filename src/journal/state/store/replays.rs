@@ -240,7 +240,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(Owed, Event)>, String> {
         let query = || -> rusqlite::Result<Vec<Owed>> {
-            let sql = of_subscriber() + " AND seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM kept) ORDER BY seq LIMIT ?4";
+            let sql =
+                of_subscriber() + " AND seq >= ?2 AND seq < ?3 AND seq IN (SELECT seq FROM kept) ORDER BY seq LIMIT ?4";
             let mut statement = self.db.prepare_cached(&sql)?;
             let values = params![name, number(range.start), number(range.end.min(u64::MAX >> 1)), number(limit as u64)];
             statement.query_map(values, |row| Ok(owed(row, name)?.0))?.collect()
