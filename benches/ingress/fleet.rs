@@ -114,8 +114,8 @@ impl Fleet {
             _ => {}
         }
         self.daemons.insert(case, Daemon::start(site, &name, journal, &rest)?);
-        if let (Case::Replay(_), Some(again)) = (case, &self.again) {
-            again.fill(&self.daemons[&case], request)?;
+        if matches!(case, Case::Replay(_)) {
+            Again::fill(&self.daemons[&case], request)?;
         }
         if warm && !matches!(case, Case::Retain | Case::Replay(_)) {
             let begin = Instant::now();

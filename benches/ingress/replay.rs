@@ -46,7 +46,7 @@ impl Again {
     ///
     /// # Errors
     /// When they are not.
-    pub(crate) fn fill(&self, daemon: &Daemon, request: &mut Request) -> io::Result<()> {
+    pub(crate) fn fill(daemon: &Daemon, request: &mut Request) -> io::Result<()> {
         let event = request.change_event(EVENT);
         let load = Load { connections: 64, warm: Duration::ZERO, measure: Duration::from_millis(500) };
         let mut accepted = 0;

@@ -14,11 +14,11 @@ impl Daemon {
         let (selection, rate) = (&order.selection, order.rate);
         if !order.dry_run {
             let names: Vec<_> = names.iter().collect();
-            let begun = self.deliveries.replay_to(&names, selection, rate).map_err(trouble)?;
+            let begun = self.deliveries.replay_to(&names, selection, rate).map_err(|error| trouble(&error))?;
             return Ok(Replays { replays: begun.iter().map(shown).collect() });
         }
         let would_be = |name: &SubscriberName| {
-            let (count, gone) = self.deliveries.would_replay(name, selection).map_err(trouble)?;
+            let (count, gone) = self.deliveries.would_replay(name, selection).map_err(|error| trouble(&error))?;
             Ok(Replay {
                 id: String::new(),
                 subscriber: name.to_string(),
@@ -67,7 +67,7 @@ impl Daemon {
         if order.event.is_none() {
             let mut wanting = Vec::new();
             for name in names {
-                if self.deliveries.would_replay(&name, &order.selection).map_err(trouble)?.0 > 0 {
+                if self.deliveries.would_replay(&name, &order.selection).map_err(|error| trouble(&error))?.0 > 0 {
                     wanting.push(name);
                 }
             }
@@ -80,7 +80,7 @@ impl Daemon {
     }
 }
 
-fn trouble(error: ReplayError) -> Trouble {
+fn trouble(error: &ReplayError) -> Trouble {
     let text = error.to_string();
     match error {
         ReplayError::Selection(_) => Trouble::Input(text),

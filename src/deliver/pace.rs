@@ -21,6 +21,9 @@ const TRICKLE: u32 = 1000;
 /// What waits together when it could have gone one by one: timers do not go off at every instant.
 const SLACK: Duration = Duration::from_millis(10);
 
+/// Of a trickle some go together: that wakes fewer threads than one by one. Shorter than [`SLACK`].
+const GATHER: Duration = Duration::from_millis(8);
+
 /// A body of this many bytes costs about as much again as the event itself.
 const BYTES_LIKE_AN_EVENT: usize = 16 * 1024;
 
@@ -66,7 +69,7 @@ impl Pace {
     pub(super) fn leave(&mut self, now: Instant, durable: Seq, cost: u32) -> Result<(), Instant> {
         self.look(now, durable);
         if self.busy_until.is_some_and(|until| now < until) {
-            self.trickle.leave(now)?;
+            self.trickle.leave(now).map_err(|even| even + GATHER)?;
             self.trickle.take(now, cost, TRICKLE);
         }
         Ok(())
@@ -134,7 +137,7 @@ mod tests {
         }
         let now = begin + Duration::from_secs(62);
         assert_eq!(pace.leave(now, Seq(32_000), 1), Ok(()), "the first of the trickle");
-        assert_eq!(pace.leave(now, Seq(32_000), 1), Err(now + MS));
+        assert_eq!(pace.leave(now, Seq(32_000), 1), Err(now + MS + GATHER));
     }
 
     #[test]

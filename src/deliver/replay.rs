@@ -177,21 +177,24 @@ impl Replays {
         }))
     }
 
-    /// A worker begins for a subscriber, perhaps in the place of another. Answers what is rung when it is to look here.
-    pub(super) fn join(self: &Arc<Self>, subscriber: &Subscriber, status: &Arc<Status>) -> Arc<Notify> {
-        let (name, bell) = (subscriber.name.as_str(), Arc::new(Notify::new()));
-        let lane = Lane { patterns: subscriber.patterns.clone(), status: Arc::clone(status), bell: Arc::clone(&bell) };
+    /// A worker begins for a subscriber, perhaps in the place of another. `status` says already how far it is; `bell` is
+    /// rung when there is something to look at here.
+    pub(super) fn join(self: &Arc<Self>, subscriber: &Subscriber, status: &Arc<Status>, bell: &Arc<Notify>) {
+        let name = subscriber.name.as_str();
+        let lane = Lane { patterns: subscriber.patterns.clone(), status: Arc::clone(status), bell: Arc::clone(bell) };
         lock(&self.lanes).insert(name.to_owned(), lane);
-        let mut mine = Vec::new();
-        for (&id, entry) in lock(&self.all).iter_mut().filter(|(_, entry)| entry.is_running(name)) {
-            entry.hold.get_or_insert_with(|| self.journal.hold(entry.replay.cursor.next));
-            entry.taken = false;
+        let mut running = Vec::new();
+        for (&id, entry) in lock(&self.all).iter_mut().filter(|(_, entry)| entry.replay.subscriber == name) {
             // It may want others than its predecessor.
-            entry.stretches = None;
-            mine.push(id);
+            (entry.stretches, entry.taken) = (None, false);
+            if entry.replay.state == ReplayState::Running {
+                entry.hold.get_or_insert_with(|| self.journal.hold(entry.replay.cursor.next));
+                running.push(id);
+            } else if let Some(hold) = entry.hold.take() {
+                self.journal.release(&hold);
+            }
         }
-        self.count(mine);
-        bell
+        self.count(running);
     }
 
     /// A subscriber has left. Unless it is `forgotten` its replays go on when it comes again.
@@ -243,7 +246,9 @@ impl Replays {
         // Before it is looked up what there is: nothing of it goes any more.
         let holds: Vec<_> = wanted.iter().map(|replay| self.journal.hold(replay.cursor.next)).collect();
         let saved = self.state.add_replays(wanted).map_err(|error| {
-            holds.iter().for_each(|hold| self.journal.release(hold));
+            for hold in &holds {
+                self.journal.release(hold);
+            }
             ReplayError::State(error)
         })?;
         let mut views = Vec::new();

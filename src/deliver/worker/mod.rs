@@ -159,7 +159,7 @@ impl Worker {
             reader: journal.reader(Position { seq: saved.next, place: None }),
             backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
-            replaying: Replaying::new(Arc::clone(&replays), replays.join(&subscriber, &status)),
+            replaying: Replaying::new(replays),
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
@@ -191,6 +191,7 @@ impl Worker {
         // What is shown from the start on must not look as if there were nothing to do.
         worker.peek();
         worker.show();
+        worker.replaying.join(&worker.subscriber, &worker.status);
         Ok(worker)
     }
 

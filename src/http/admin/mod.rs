@@ -13,9 +13,11 @@ mod events;
 mod guard;
 mod openapi;
 mod page;
+mod rejections;
 mod replay;
 mod request;
 mod routes;
+mod secrets;
 mod settings;
 mod tail;
 mod topics;
@@ -137,6 +139,9 @@ impl AdminDoor {
             Call::Replays => replay::list(self, asked),
             Call::OneReplay => replay::show(self, asked),
             Call::CancelReplay => replay::cancel(self, asked).await,
+            Call::Rejections => rejections::list(self, asked),
+            Call::Rejection => rejections::show(self, asked).await,
+            Call::Secrets => secrets::list(self, asked),
             Call::OpenApi => openapi::answer(asked),
             Call::Events => events::list(self, asked).await,
             Call::Event => events::show(self, asked).await,

@@ -9,6 +9,7 @@ mod bus;
 pub mod letters;
 mod replays;
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -26,6 +27,7 @@ use crate::event::{Event, EventId, Millis, Seq};
 
 pub use bus::BusRow;
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use crate::journal::lookup::Terms;
 
 use std::collections::BTreeMap;
 
+use super::store::Store;
 use super::{Cursor, Owed, State};
 
 /// Which events are delivered again. All conditions must hold; what is absent is not asked about.
@@ -136,7 +137,7 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub fn replays(&self) -> Result<Vec<Replay>, String> {
-        self.call(|store| store.replays())?
+        self.call(Store::replays)?
     }
 
     /// What is noted of the deliveries of these events. Those of which nothing is are left out.

@@ -370,3 +370,27 @@ fn a_file_gets_them_again_too() {
     assert_eq!(text.lines().count(), 1000);
     adds_up(&daemon, "file", 500);
 }
+
+#[test]
+fn what_is_damaged_is_passed_over_and_said_to_be_gone() {
+    let receiver = Receiver::always(200);
+    let home = home_with(&receiver, "", "");
+    let daemon = home.start();
+    post(&daemon, (0..40).map(|n| format!("number {n}.")));
+    receiver.wait_for(40);
+    all_done(&daemon, "hook");
+    daemon.stop();
+    let log = home.path(format!("journal/{:020}.log", 1));
+    let mut bytes = std::fs::read(&log).expect("read");
+    let damaged = b"number 17.";
+    let at = bytes.windows(damaged.len()).position(|window| window == damaged).expect("it is there");
+    bytes[at] ^= 1;
+    std::fs::write(&log, bytes).expect("written");
+
+    let daemon = home.start();
+    let id = begin_one(&daemon, &json!({}));
+    let view = ended(&daemon, &id, "done");
+    assert_eq!(["total", "done", "gone"].map(|name| view[name].as_u64()), [Some(40), Some(39), Some(1)], "{view}");
+    let again = sorted(seqs(&receiver.requests()[40..]));
+    assert_eq!(again, (1..=40).filter(|seq| *seq != 18).collect::<Vec<_>>());
+}

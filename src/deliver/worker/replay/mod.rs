@@ -3,31 +3,27 @@
 //! A replay is a cursor beside the subscriber's own, behind it and with an end, and is noted like it: its events are
 //! noted as begun before they are handed out, and it passes an event when that was delivered, or with the row that says
 //! that it is owed. What a subscriber owes already, or gave up, is made due instead: one event is never under way twice.
+//! [`current`] is one replay by itself.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
+mod current;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use super::hand_out::BEGUN_AHEAD;
-use super::{CRASHES, MAX_BATCH_BYTES, MAX_OWED, REST, Worker};
-use crate::deliver::pace::{self, Meter};
-use crate::deliver::replay::{Replays, Taken};
+use super::{MAX_OWED, REST, Worker};
+use crate::deliver::Subscriber;
+use crate::deliver::replay::Replays;
+use crate::deliver::status::Status;
 use crate::event::{Event, EventId, Millis, Seq};
-use crate::journal::lookup::{Query, Stretches};
-use crate::journal::state::letters::{self, Stretch, Which};
-use crate::journal::state::{Before, Cursor, Owed, Replay, Tally};
-use crate::journal::{Hold, Journal, Position, Reader, Recorded};
+use crate::journal::state::letters::{Fate, Stretch, Which};
+use crate::journal::state::{Before, Owed, Tally};
+use crate::journal::{Hold, Position, Recorded};
 use crate::route;
 use crate::sink::Delivery;
-
-/// Events that are read at a time, and the most in one call of a sink: what is new waits for no more than that.
-const BATCH: usize = 64;
-
-/// The most events that are read and not passed by the cursor: what a crash may repeat.
-const WINDOW: usize = 1024;
+use current::{BATCH, Current};
 
 /// What a worker has to do with replays.
 pub(super) struct Replaying {
@@ -40,49 +36,15 @@ pub(super) struct Replaying {
     spent: Vec<Arc<Hold>>,
 }
 
-/// What became of an event of a replay that the cursor has not passed.
-enum Fate {
-    Ready,
-    UnderWay(Position),
-    Handled { refused: bool },
-}
-
-struct Current {
-    id: u64,
-    until: Seq,
-    rate: Option<u32>,
-    query: Query,
-    hold: Arc<Hold>,
-    stretches: Arc<Stretches>,
-    /// Where to go on looking for events that are owed or dead and not in the log any more; `None`: nowhere.
-    kept: Option<Seq>,
-    /// The stretch that is being read or comes next.
-    at: usize,
-    /// The reader is in it.
-    entered: bool,
-    reader: Reader,
-    /// Everything before this was read, or is of no interest.
-    next: Seq,
-    /// Read, and not to be handed out yet.
-    peeked: Option<Recorded>,
-    /// What can be handed out, each with the number of its attempt.
-    ready: VecDeque<(Recorded, u32)>,
-    window: BTreeMap<Seq, Fate>,
-    /// Calls of the sink that are under way.
-    calls: usize,
-    meter: Meter,
-    cursor: Cursor,
-    tally: Tally,
-    /// How it was last noted.
-    noted: (Cursor, Tally, Tally),
-    /// Events before this were under way at a crash that may be their fault.
-    suspect_until: Seq,
-    cancelled: bool,
-}
-
 impl Replaying {
-    pub(super) fn new(replays: Arc<Replays>, bell: Arc<Notify>) -> Self {
+    pub(super) fn new(replays: Arc<Replays>) -> Self {
+        let bell = Arc::new(Notify::new());
         Self { replays, bell, look: true, current: None, spent: Vec::new() }
+    }
+
+    /// Says that this worker is the one that replays for a subscriber.
+    pub(super) fn join(&self, subscriber: &Subscriber, status: &Arc<Status>) {
+        self.replays.join(subscriber, status, &self.bell);
     }
 
     /// Waits until there is something to look at.
@@ -93,163 +55,14 @@ impl Replaying {
 
     /// A delivery has ended. Answers the event's place if it was handed out for a replay.
     pub(super) fn ended(&mut self, seq: Seq, refused: bool) -> Option<Position> {
-        let fate = self.current.as_mut()?.window.get_mut(&seq)?;
-        let Fate::UnderWay(position) = *fate else { return None };
-        *fate = Fate::Handled { refused };
-        Some(position)
+        self.current.as_mut()?.ended(seq, refused)
     }
 
     /// A call that began with this event is about to be taken apart.
     pub(super) fn call_ended(&mut self, first: Seq) {
-        if let Some(current) = &mut self.current
-            && let Some(Fate::UnderWay(_)) = current.window.get(&first)
-        {
-            current.calls -= 1;
+        if let Some(current) = &mut self.current {
+            current.call_ended(first);
         }
-    }
-}
-
-impl Current {
-    fn new(taken: Taken, journal: &Journal) -> Self {
-        let Taken { replay, hold, stretches } = taken;
-        let Replay { id, selection, rate, mut cursor, tally, .. } = replay;
-        let tried = cursor.begun.min(selection.until);
-        if tried > cursor.next {
-            cursor.crashes = cursor.crashes.saturating_add(1);
-        }
-        let suspect_until = if cursor.crashes >= CRASHES { tried } else { Seq(0) };
-        // So that the crashes are noted with the first that is handed out.
-        cursor.begun = cursor.next;
-        Self {
-            id,
-            until: selection.until,
-            rate,
-            // It was read when the replay was asked for.
-            query: Query::new(selection.terms()).unwrap_or_default(),
-            hold,
-            stretches,
-            kept: Some(cursor.next),
-            at: 0,
-            entered: false,
-            reader: journal.reader(Position { seq: cursor.next, place: None }),
-            next: cursor.next,
-            peeked: None,
-            ready: VecDeque::new(),
-            window: BTreeMap::new(),
-            calls: 0,
-            meter: Meter::default(),
-            cursor,
-            tally,
-            noted: (cursor, tally, Tally::default()),
-            suspect_until,
-            cancelled: false,
-        }
-    }
-
-    /// Reads on, not beyond `bound`. Answers what was found, and whether there is more to look at right away.
-    fn read(&mut self, bound: Seq, wants: impl Fn(&str, Option<&str>) -> bool) -> io::Result<(Vec<Recorded>, bool)> {
-        let bound = bound.min(self.until);
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        while found.len() < BATCH && bytes < MAX_BATCH_BYTES {
-            let recorded = if let Some(peeked) = self.peeked.take() {
-                peeked
-            } else {
-                let Some(stretch) = self.stretches.stretches.get(self.at) else {
-                    self.next = self.until;
-                    break;
-                };
-                if self.next > stretch.last {
-                    self.at += 1;
-                    self.entered = false;
-                    continue;
-                }
-                if !std::mem::replace(&mut self.entered, true) {
-                    self.next = stretch.first.seq;
-                    self.reader.seek(stretch.first);
-                }
-                if self.next >= bound {
-                    break;
-                }
-                let query = &self.query;
-                match self.reader.next(&mut |topic, kind| wants(topic, kind) && query.wants(topic, kind))? {
-                    Some(recorded) => recorded,
-                    None => {
-                        self.next = self.reader.next_seq();
-                        return Ok((found, !self.reader.at_end()));
-                    }
-                }
-            };
-            let event = &recorded.event;
-            if event.seq >= bound {
-                self.next = event.seq;
-                self.peeked = Some(recorded);
-                break;
-            }
-            self.next = event.seq.next();
-            if self.query.takes(event) {
-                bytes += event.body.len();
-                found.push(recorded);
-            }
-        }
-        Ok((found, false))
-    }
-
-    /// Forgets that anything from there on was read.
-    fn read_again(&mut self, from: Position) {
-        self.peeked = None;
-        self.next = from.seq;
-        self.reader.seek(from);
-        self.at = self.stretches.stretches.partition_point(|stretch| stretch.last < from.seq);
-        self.entered = true;
-    }
-
-    /// Moves the cursor past what has been handled.
-    fn pass(&mut self) {
-        while let Some(entry) = self.window.first_entry() {
-            let Fate::Handled { refused } = *entry.get() else { break };
-            entry.remove();
-            self.tally.done += 1;
-            self.tally.failed += u64::from(refused);
-        }
-        let next = self.window.keys().next().map_or(self.next, |first| self.next.min(*first));
-        if next > self.cursor.next {
-            self.cursor.crashes = 0;
-        }
-        self.cursor.next = next;
-        self.cursor.begun = self.cursor.begun.max(next);
-    }
-
-    /// What was handled behind the cursor.
-    fn ahead(&self) -> Tally {
-        let mut ahead = Tally::default();
-        for fate in self.window.values() {
-            if let Fate::Handled { refused } = *fate {
-                ahead.done += 1;
-                ahead.failed += u64::from(refused);
-            }
-        }
-        ahead
-    }
-
-    fn is_over(&self) -> bool {
-        let all = self.cancelled || self.next >= self.until;
-        all && self.calls == 0 && self.window.is_empty()
-    }
-
-    /// The next batch, as large as its rate allows.
-    fn batch(&self, size: usize) -> (usize, u32) {
-        let at_a_time = self.rate.map_or(BATCH, |rate| (rate as usize / 10).clamp(1, BATCH));
-        let (mut bytes, mut cost) = (0, 0_u32);
-        let mut count = 0;
-        for (recorded, _) in self.ready.iter().take(size.min(at_a_time)) {
-            if bytes >= MAX_BATCH_BYTES {
-                break;
-            }
-            count += 1;
-            bytes += recorded.event.body.len();
-            cost = cost.saturating_add(pace::cost(recorded.event.body.len()));
-        }
-        (count, cost)
     }
 }
 
@@ -259,13 +72,9 @@ impl Worker {
         let replaying = &mut self.replaying;
         let look = std::mem::take(&mut replaying.look);
         if let Some(current) = &mut replaying.current {
-            if look && !current.cancelled && replaying.replays.is_cancelled(current.id) {
-                current.cancelled = true;
-                for (recorded, _) in current.ready.drain(..) {
-                    current.window.remove(&recorded.event.seq);
-                }
+            if look && replaying.replays.is_cancelled(current.id) {
+                current.cancel();
             }
-            current.pass();
             if current.is_over() {
                 self.end_replay();
                 self.replaying.look = true;
@@ -299,7 +108,7 @@ impl Worker {
     pub(super) async fn take_replayed(&mut self, size: usize) -> (Vec<Delivery>, Option<Instant>) {
         // At least one call, but never so many that what is new finds no room.
         let most = (self.sink.capacity().parallel / 2).max(1);
-        let has_room = |current: &Current| !current.cancelled && current.calls < most;
+        let has_room = |current: &Current| current.has_room(most);
         // Refused ones must leave room among the debts for what is new.
         if !self.at_tail || self.debts.len() >= MAX_OWED / 2 || !self.replaying.current.as_deref().is_some_and(has_room)
         {
@@ -318,23 +127,13 @@ impl Worker {
             return (Vec::new(), again);
         }
         let now = Instant::now();
-        let leave = current.meter.leave(now).and_then(|()| replays.leave(cost));
-        if let Err(until) = leave {
+        if let Err(until) = current.leave(now).and_then(|()| replays.leave(cost)) {
             return (Vec::new(), Some(until));
         }
-        if let Some(rate) = current.rate {
-            current.meter.take(now, u32::try_from(count).unwrap_or(u32::MAX), rate);
-        }
-        current.calls += 1;
-        let mut batch = Vec::with_capacity(count);
-        for (Recorded { event, position }, attempt) in current.ready.drain(..count) {
-            current.window.insert(event.seq, Fate::UnderWay(position));
-            batch.push(Delivery { event, attempt });
-        }
+        let batch = current.take(now, count);
         if let Some(last) = batch.last()
-            && last.event.seq >= current.cursor.begun
+            && current.begins(last.event.seq, BEGUN_AHEAD)
         {
-            current.cursor.begun = Seq(last.event.seq.0 + BEGUN_AHEAD);
             self.settle();
             self.state.settled().await;
         }
@@ -346,7 +145,7 @@ impl Worker {
         let bound = self.next;
         let name = self.subscriber.name.as_str();
         let current = self.replaying.current.as_mut()?;
-        if !current.ready.is_empty() || current.window.len() >= WINDOW {
+        if !current.wants_more() {
             return None;
         }
         if current.kept.is_some() {
@@ -361,7 +160,7 @@ impl Worker {
             }
         };
         let Some(first) = found.first().map(|recorded| recorded.position) else {
-            if current.next >= current.until {
+            if current.is_read() {
                 self.replaying.bell.notify_one();
             }
             // There may be a lot that nobody wants.
@@ -410,10 +209,7 @@ impl Worker {
             self.make_due(row.seq);
         }
         if let Some(current) = &mut self.replaying.current {
-            current.kept = next;
-            // They were counted as gone.
-            current.tally.done += meant.len() as u64;
-            current.tally.gone = current.tally.gone.saturating_sub(meant.len() as u64);
+            current.kept_handled(meant.len() as u64, next);
         }
         Ok(())
     }
@@ -458,10 +254,9 @@ impl Worker {
         };
         let Some(current) = &mut self.replaying.current else { return };
         if handled {
-            current.window.insert(seq, Fate::Handled { refused: false });
+            current.pass_over(seq);
         } else {
-            current.window.insert(seq, Fate::Ready);
-            current.ready.push_back((recorded, before.attempts + 1));
+            current.make_ready(recorded, before.attempts + 1);
         }
     }
 
@@ -479,7 +274,7 @@ impl Worker {
         }
         let (name, all) = (self.subscriber.name.as_str(), Stretch { from: Seq(0), to: Seq(u64::MAX) });
         let which = Which::Events(ids);
-        let step = self.state.decide(name, letters::Fate::CalledBack, which, all, Millis::now()).await?;
+        let step = self.state.decide(name, Fate::CalledBack, which, all, Millis::now()).await?;
         self.called_back(step);
         Ok(())
     }
@@ -496,15 +291,12 @@ impl Worker {
             !noted
         });
         let mut holds: Vec<_> = replaying.spent.iter().map(|hold| (Arc::clone(hold), Seq(u64::MAX))).collect();
-        if let Some(current) = &mut replaying.current {
-            current.pass();
-            let state = (current.cursor, current.tally, current.ahead());
-            if state != current.noted {
-                current.noted = state;
-                let saved = replaying.replays.note(current.id, state.0, state.1, state.2);
-                self.change.replays.extend(saved.map(|saved| (saved.id, saved)));
-                holds.push((Arc::clone(&current.hold), current.cursor.next));
-            }
+        if let Some(current) = &mut replaying.current
+            && let Some((cursor, tally, ahead)) = current.news()
+        {
+            let saved = replaying.replays.note(current.id, cursor, tally, ahead);
+            self.change.replays.extend(saved.map(|saved| (saved.id, saved)));
+            holds.push((Arc::clone(&current.hold), cursor.next));
         }
         holds
     }
@@ -512,8 +304,7 @@ impl Worker {
     /// An orderly end: nothing of a replay is suspect at the next start.
     pub(super) fn leave_replay(&mut self) {
         if let Some(current) = &mut self.replaying.current {
-            current.pass();
-            (current.cursor.begun, current.cursor.crashes) = (Seq(0), 0);
+            current.end_in_order();
         }
     }
 }
