@@ -8,6 +8,7 @@ mod daemon;
 mod desk;
 mod open;
 mod reload;
+mod replay;
 
 use std::fmt;
 use std::fs::File;
