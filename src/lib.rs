@@ -6,7 +6,8 @@
 //! Read in this order:
 //!
 //! - the words: [`event`] has what travels (`Incoming`, `Event`); [`name`] and [`secret`] are what a configuration gives
-//!   names and keys; [`signature`] is the one HMAC scheme; [`json`] and [`metrics`] are what they say;
+//!   names and keys; [`signature`] is the one HMAC scheme; [`filter`] is the language that chooses events; [`json`] and
+//!   [`metrics`] are what they say;
 //! - the outside shape: [`config`] is the TOML file exactly as written;
 //! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
 //! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
@@ -21,6 +22,7 @@
 // Each group imports only from those above it, and within a group few from each other: `tests/architecture.rs`.
 
 pub mod event;
+pub mod filter;
 pub mod json;
 pub mod metrics;
 pub mod name;
