@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::eval::{Meter, Why};
 use super::moment;
-use super::parser::Operator;
+use super::tree::Operator;
 use super::value::{List, Type, Value};
 
 /// The type of what comes out; `None` where the two do not go together.
@@ -34,7 +34,8 @@ pub(super) fn result(operator: Operator, a: Type, b: Type) -> Option<Type> {
         _ => &[],
     };
     let fits = |have: Type, want: Type| have == Dyn || have == want;
-    let mut possible = table.iter().filter(|(left, right, _)| fits(a, *left) && fits(b, *right)).map(|(_, _, out)| *out);
+    let mut possible =
+        table.iter().filter(|(left, right, _)| fits(a, *left) && fits(b, *right)).map(|(_, _, out)| *out);
     let first = possible.next()?;
     Some(if possible.all(|other| other == first) { first } else { Dyn })
 }

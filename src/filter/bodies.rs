@@ -92,7 +92,6 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::filter::tests::event;
-    use crate::json::Tree;
 
     fn at(seq: u64, body: &str) -> Event {
         Event { seq: Seq(seq), ..event(None, &[], body) }
@@ -120,15 +119,16 @@ mod tests {
             let _ = bodies.parsed(&at(seq, "1"));
         }
         assert_eq!(kept(), MAX_ENTRIES);
-        let large = format!("[{}1]", "1,".repeat(MAX_BYTES / 2 / size_of::<Tree>()));
-        assert!(large.len() < MAX_BYTES / 16, "as text they would all have room");
-        for seq in 10_000..10_004 {
+        let large = format!("[{}1]", "1,".repeat(90_000));
+        let (each, room) = (Parsed::of(&at(0, &large)).bytes(), 30);
+        assert!(each * room > MAX_BYTES && large.len() * room < MAX_BYTES, "as text they would all have room");
+        for seq in 10_000..10_000 + room as u64 {
             let _ = bodies.parsed(&at(seq, &large));
             assert!(bodies.kept().bytes <= MAX_BYTES);
         }
-        assert!(kept() < 10, "of the small ones there is no room for any: {}", kept());
+        assert_eq!(kept(), MAX_BYTES / each);
         let before = bodies.count();
-        let _ = bodies.parsed(&at(10_003, &large));
+        let _ = bodies.parsed(&at(10_000 + room as u64 - 1, &large));
         assert_eq!(bodies.count(), before, "the last one is kept");
         let _ = bodies.parsed(&at(10_000, &large));
         assert_eq!(bodies.count(), before + 1, "the first is not");

@@ -10,7 +10,7 @@ use crate::signature::{form_payload, is_form};
 pub const MAX_BODY: usize = 8 << 20;
 
 /// The most values in a body that is parsed, names of members not counted.
-pub const MAX_VALUES: usize = 250_000;
+pub const MAX_VALUES: usize = 100_000;
 
 /// What there is of a body.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub enum Parsed {
 }
 
 impl Parsed {
-    /// Parses the body of an event. Takes some tens of milliseconds at worst.
+    /// Parses the body of an event. Takes some ten milliseconds at worst.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         if event.body.len() > MAX_BODY {

@@ -6,8 +6,8 @@ use regex::RegexBuilder;
 
 use super::functions::{self, Function, Signature, Style};
 use super::moment;
-use super::parser::{Expr, ExprKind, Literal, Operator, Word};
 use super::program::{Constant, Kind, Loop, Node};
+use super::tree::{Expr, ExprKind, Literal, Operator, Word};
 use super::value::Type;
 use super::{FilterError, arithmetic};
 
@@ -36,7 +36,11 @@ pub(super) fn check(text: &str, tree: &Expr) -> Result<(Node, bool), FilterError
     let (program, kind) = checker.node(tree)?;
     if !matches!(kind, Type::Bool | Type::Dyn) {
         let message = format!("the filter is a `{}`, neither true nor false", kind.word());
-        return Err(FilterError::new(tree.span.clone(), message, "compare it, as in `body.ref == \"refs/heads/main\"`"));
+        return Err(FilterError::new(
+            tree.span.clone(),
+            message,
+            "compare it, as in `body.ref == \"refs/heads/main\"`",
+        ));
     }
     Ok((program, checker.reads_body))
 }
@@ -66,8 +70,9 @@ impl Checker<'_> {
                 if let Some(named) = dotted(expr).as_deref().and_then(Type::named) {
                     return Ok((Node { kind: Kind::Constant(Constant::Type(named)), at: span.start }, Type::Type));
                 }
+                let at = field.span.start;
                 let (operand, field, result) = self.member(operand, field)?;
-                (Kind::Select(operand, field), result, self.name_of(expr))
+                (Kind::Select(operand, field), result, at)
             }
             ExprKind::Index(operand, index) => return self.index(expr, operand, index),
             ExprKind::Not(operand) => (Kind::Not(Box::new(self.truth(operand)?)), Type::Bool, span.start),
@@ -90,7 +95,8 @@ impl Checker<'_> {
                 (Kind::Conditional(Box::new([condition, then, other])), result, span.start)
             }
             ExprKind::List(elements) => {
-                let nodes = elements.iter().map(|element| Ok(self.node(element)?.0)).collect::<Result<_, FilterError>>()?;
+                let nodes =
+                    elements.iter().map(|element| Ok(self.node(element)?.0)).collect::<Result<_, FilterError>>()?;
                 (Kind::List(nodes), Type::List, span.start)
             }
             ExprKind::Map(entries) => {
@@ -100,14 +106,6 @@ impl Checker<'_> {
             ExprKind::Call { target, name, args } => return self.call(expr, target.as_deref(), name, args),
         };
         Ok((Node { kind, at }, result))
-    }
-
-    /// Where the last name of a member access stands.
-    fn name_of(&self, expr: &Expr) -> usize {
-        match &expr.kind {
-            ExprKind::Select(_, field) => field.span.start,
-            _ => expr.span.start,
-        }
     }
 
     fn truth(&mut self, expr: &Expr) -> Result<Node, FilterError> {
@@ -209,7 +207,9 @@ impl Checker<'_> {
             Operator::In => matches!(b_type, Type::List | Type::Map | Type::Dyn).then_some(Type::Bool),
             arithmetic => arithmetic::result(arithmetic, a_type, b_type),
         };
-        if let (Operator::In, Kind::Headers, ExprKind::Literal(Literal::String(name))) = (operator, &b_node.kind, &a.kind) {
+        if let (Operator::In, Kind::Headers, ExprKind::Literal(Literal::String(name))) =
+            (operator, &b_node.kind, &a.kind)
+        {
             lower_case(name, &a.span)?;
         }
         let Some(result) = result else {
@@ -235,7 +235,11 @@ impl Checker<'_> {
         let (key_node, kind) = self.node(key)?;
         if !matches!(kind, Type::String | Type::Int | Type::Uint | Type::Bool | Type::Dyn) {
             let message = format!("a `{}` cannot be a key", kind.word());
-            return Err(FilterError::new(key.span.clone(), message, "keys are strings, whole numbers and truth values"));
+            return Err(FilterError::new(
+                key.span.clone(),
+                message,
+                "keys are strings, whole numbers and truth values",
+            ));
         }
         Ok((key_node, self.node(value)?.0))
     }
@@ -293,7 +297,11 @@ impl Checker<'_> {
         let (range_node, range_type) = self.node(range)?;
         if !matches!(range_type, Type::List | Type::Map | Type::Dyn) {
             let message = format!("a `{}` has no elements", range_type.word());
-            return Err(FilterError::new(range.span.clone(), message, format!("`{}` wants a list or a map", name.text)));
+            return Err(FilterError::new(
+                range.span.clone(),
+                message,
+                format!("`{}` wants a list or a map", name.text),
+            ));
         }
         let variable = args.first().and_then(|arg| match &arg.kind {
             ExprKind::Name(variable) => Some(variable.clone()),
@@ -407,7 +415,9 @@ fn unknown_function(name: &Word, on_value: bool) -> FilterError {
         let known = functions::all().map(|one| one.name).chain(MACROS);
         match nearest(text, known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "there are contains, startsWith, endsWith, matches, size, has, exists, all and those of CEL".to_owned(),
+            None => {
+                "there are contains, startsWith, endsWith, matches, size, has, exists, all and those of CEL".to_owned()
+            }
         }
     };
     let what = if on_value { format!("a.{text}()") } else { format!("{text}()") };
@@ -426,7 +436,9 @@ fn shown(one: &Signature) -> String {
 /// The candidate most like a name, if one is like it.
 fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     candidates
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&candidate.to_lowercase(), &name.to_lowercase()), candidate))
+        .map(|candidate| {
+            (strsim::normalized_damerau_levenshtein(&candidate.to_lowercase(), &name.to_lowercase()), candidate)
+        })
         .filter(|(alike, _)| *alike >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

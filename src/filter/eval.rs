@@ -6,8 +6,8 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use super::body::{self, Parsed};
-use super::parser::Operator;
 use super::program::{Kind, Loop, Node};
+use super::tree::Operator;
 use super::value::{self, List, Map, Text, Type, Value};
 use super::{Failure, MAX_STEPS, Verdict, arithmetic};
 use crate::event::Event;
@@ -248,8 +248,6 @@ impl<'a> Run<'a> {
                         Operator::Greater => order.is_gt(),
                         _ => order.is_ge(),
                     },
-                    // What is not a number is neither larger nor smaller than one.
-                    None if a.kind().is_number() && b.kind().is_number() => false,
                     None => return Err(Why::operator(operator, a.kind(), b.kind())),
                 }
             }
@@ -268,19 +266,23 @@ impl<'a> Run<'a> {
                 }
                 Ok(false)
             }
-            Value::Map(map) => Ok(map.get(value, &mut self.meter)?.is_some()),
+            Value::Map(map) => Ok(map.get(key(value)?, &mut self.meter)?.is_some()),
             other => Err(Why::operator(Operator::In, value.kind(), other.kind())),
         }
     }
 
     fn index(&mut self, operand: &Value<'a>, index: &Value<'a>) -> Result<Value<'a>, Why<'a>> {
         match operand {
-            Value::Map(map) => map.get(index, &mut self.meter)?.ok_or(Why::NoKey),
+            Value::Map(map) => map.get(key(index)?, &mut self.meter)?.ok_or(Why::NoKey),
             Value::List(list) => {
                 let at = match index {
                     Value::Int(at) => usize::try_from(*at).ok(),
                     Value::Uint(at) => usize::try_from(*at).ok(),
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a small whole number")]
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "it is a small whole number"
+                    )]
                     Value::Double(at) if at.fract() == 0.0 && (0.0..4e9).contains(at) => Some(*at as usize),
                     Value::Double(_) => None,
                     other => return Err(Why::Type("a number", other.kind())),
@@ -296,7 +298,7 @@ impl<'a> Run<'a> {
         for (key, entry) in entries {
             let (key, entry) = (self.value(key)?, self.value(entry)?);
             if !matches!(key, Value::String(_) | Value::Int(_) | Value::Uint(_) | Value::Bool(_)) {
-                return Err(Why::Type("a key: a string, a whole number or a truth value", key.kind()).into());
+                return Err(Why::Type(A_KEY, key.kind()).into());
             }
             for (have, _) in &made {
                 if value::equal(have, &key, &mut self.meter)? {
@@ -368,6 +370,16 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 }
+
+/// A value that can be a key, or is a number equal to one.
+fn key<'v, 'a>(value: &'v Value<'a>) -> Result<&'v Value<'a>, Why<'a>> {
+    match value {
+        Value::String(_) | Value::Int(_) | Value::Uint(_) | Value::Bool(_) | Value::Double(_) => Ok(value),
+        other => Err(Why::Type(A_KEY, other.kind())),
+    }
+}
+
+const A_KEY: &str = "a key: a string, a whole number or a truth value";
 
 /// A failure of this part, or of one within it, which knows its own place.
 enum Cause<'a> {

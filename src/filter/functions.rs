@@ -218,9 +218,7 @@ impl Function {
             (Self::Timestamp, Value::String(text)) => {
                 moment::read(text.as_str()).map(Value::Timestamp).ok_or(Why::Unreadable("timestamp"))
             }
-            (Self::Timestamp, Value::Int(it)) => {
-                moment::from_seconds(*it).map(Value::Timestamp).ok_or(Why::Overflow)
-            }
+            (Self::Timestamp, Value::Int(it)) => moment::from_seconds(*it).map(Value::Timestamp).ok_or(Why::Overflow),
             (Self::Duration, Value::String(text)) => {
                 moment::read_duration(text.as_str()).map(Value::Duration).ok_or(Why::Unreadable("duration"))
             }

@@ -94,9 +94,7 @@ impl<'t> Lexer<'t> {
         let span = self.at..self.at + first.len_utf8();
         Err(match first {
             '=' => FilterError::new(span, "a single `=`", "equality is written `==`"),
-            '&' | '|' => {
-                FilterError::new(span, format!("a single `{first}`"), "logic is written `&&` and `||`")
-            }
+            '&' | '|' => FilterError::new(span, format!("a single `{first}`"), "logic is written `&&` and `||`"),
             '`' => FilterError::new(span, "names in backticks are not supported", "write `body[\"a name\"]`"),
             '\'' | '"' => FilterError::new(span, "a string", "it is not closed"),
             _ => FilterError::new(
@@ -145,9 +143,11 @@ impl<'t> Lexer<'t> {
                 _ => Err(FilterError::new(span, "the number is too large", "a `double` goes up to 1.7e308")),
             },
             (false, Ok(whole)) => Ok(if unsigned { Kind::Uint(whole) } else { Kind::Int(whole) }),
-            (false, Err(_)) => {
-                Err(FilterError::new(span, "the number is too large", "an `int` has 64 bits; write `1.0e30` for a `double`"))
-            }
+            (false, Err(_)) => Err(FilterError::new(
+                span,
+                "the number is too large",
+                "an `int` has 64 bits; write `1.0e30` for a `double`",
+            )),
         }
     }
 
@@ -185,7 +185,11 @@ impl<'t> Lexer<'t> {
                 }
                 _ => {
                     let opening = start..start + prefix.len() + width;
-                    return Err(FilterError::new(opening, "the string is not closed", format!("end it with {}", &quoted[..width])));
+                    return Err(FilterError::new(
+                        opening,
+                        "the string is not closed",
+                        format!("end it with {}", &quoted[..width]),
+                    ));
                 }
             }
         }
@@ -280,9 +284,9 @@ mod tests {
                 (Kind::Name("a".into()), 1..2),
                 (Kind::Sign(">="), 2..4),
                 (Kind::String("é".into()), 5..9),
-                (Kind::Sign("."), 22..23),
-                (Kind::Name("r2".into()), 23..25),
-                (Kind::End, 25..25),
+                (Kind::Sign("."), 23..24),
+                (Kind::Name("r2".into()), 24..26),
+                (Kind::End, 26..26),
             ]
         );
     }

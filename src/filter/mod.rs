@@ -1,6 +1,6 @@
 //! Filters: expressions in CEL, the Common Expression Language, that say of one event whether a subscriber wants it. Pure.
 //!
-//! - `lexer` and `parser` make a tree of the text; `check` knows names, types and functions, and makes a `program` of it;
+//! - `lexer` and `parser` make a `tree` of the text; `check` knows names, types and functions, and makes a `program` of it;
 //! - `eval` runs one, with `value`, `arithmetic`, `functions` and `moment` for what there is to calculate with;
 //! - [`body`] is an event's body as filters see it, and [`bodies`] has each parsed once for all of them.
 //!
@@ -32,6 +32,7 @@ mod lexer;
 mod moment;
 mod parser;
 mod program;
+mod tree;
 mod value;
 
 use std::fmt;
@@ -48,9 +49,9 @@ pub const MAX_LENGTH: usize = 4096;
 /// How deeply an expression may be nested.
 pub const MAX_DEPTH: usize = 64;
 
-/// How much work one event may make: a part of an expression looked at, or some bytes of text or members of a list gone
-/// through, are a step, of which a processor does some 50 in a microsecond.
-pub const MAX_STEPS: u64 = 2_000_000;
+/// How much work one event may make: a part of an expression looked at, a member of a list or some bytes of text gone
+/// through are a step. So many take some tens of milliseconds.
+pub const MAX_STEPS: u64 = 1_000_000;
 
 /// An expression that was found good.
 pub struct Filter {
@@ -119,7 +120,11 @@ impl Filter {
     pub fn compile(text: &str) -> Result<Self, FilterError> {
         if text.len() > MAX_LENGTH {
             let message = format!("a filter has at most {MAX_LENGTH} bytes");
-            return Err(FilterError::new(MAX_LENGTH..text.len(), message, "split the subscriber in two, or look for less"));
+            return Err(FilterError::new(
+                MAX_LENGTH..text.len(),
+                message,
+                "split the subscriber in two, or look for less",
+            ));
         }
         let tree = parser::parse(text)?;
         let (program, reads_body) = check::check(text, &tree)?;

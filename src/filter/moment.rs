@@ -7,12 +7,12 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 use super::eval::Why;
-use super::parser::Operator;
+use super::tree::Operator;
 use super::value::Value;
 
-/// The years CEL has, 1 to 9999, in seconds since 1970.
+/// The years CEL has, 1 to 9999, in seconds since 1970, but for the last day, which could be of the next year elsewhere.
 const FIRST: i64 = -62_135_596_800;
-const LAST: i64 = 253_402_300_799;
+const LAST: i64 = 253_402_207_200;
 
 /// The longest duration CEL has: ten thousand years.
 const LONGEST: i64 = 315_576_000_000;
@@ -159,9 +159,10 @@ pub(super) fn offset(text: &str) -> Option<TimeZone> {
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     let (hours, minutes) = rest.split_once(':')?;
-    let digits = |text: &str| text.parse::<i32>().ok().filter(|_| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()));
+    let digits =
+        |text: &str| text.parse::<i32>().ok().filter(|_| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()));
     let (hours, minutes) = (digits(hours)?, digits(minutes).filter(|minutes| *minutes < 60)?);
-    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok().map(|offset| offset.to_time_zone())
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok().map(Offset::to_time_zone)
 }
 
 #[cfg(test)]
@@ -186,7 +187,9 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(read_duration(text).map(show_duration).as_deref(), Some(want), "{text}");
         }
-        for bad in ["", "-", "1", "h", "1d", "1 h", "1h ", ".h", "1..5s", "1h-1m", "87660001h", "99999999999999999999s", "é"] {
+        for bad in
+            ["", "-", "1", "h", "1d", "1 h", "1h ", ".h", "1..5s", "1h-1m", "87660001h", "99999999999999999999s", "é"]
+        {
             assert_eq!(read_duration(bad), None, "{bad}");
         }
     }
@@ -197,7 +200,8 @@ mod tests {
             ("2026-11-23T08:00:00Z", Some(1_795_420_800)),
             ("2026-11-23T10:00:00.5+02:00", Some(1_795_420_800)),
             ("0001-01-01T00:00:00Z", Some(FIRST)),
-            ("9999-12-31T23:59:59Z", Some(LAST)),
+            ("9999-12-30T22:00:00Z", Some(LAST)),
+            ("9999-12-31T23:59:59Z", None),
             ("0000-12-31T23:59:59Z", None),
             ("2026-11-23", None),
             ("2026-11-23T08:00:00", None),

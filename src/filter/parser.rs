@@ -3,117 +3,32 @@
 use std::ops::Range;
 
 use super::lexer::{self, Kind, Token};
+use super::tree::{Expr, ExprKind, Literal, Operator, Word};
 use super::{FilterError, MAX_DEPTH};
 
-/// An expression, and the bytes it was written with.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Expr {
-    pub(super) kind: ExprKind,
-    pub(super) span: Range<usize>,
-    /// How deeply there is something in it.
-    depth: usize,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum ExprKind {
-    Literal(Literal),
-    Name(String),
-    Select(Box<Expr>, Word),
-    Index(Box<Expr>, Box<Expr>),
-    Call { target: Option<Box<Expr>>, name: Word, args: Vec<Expr> },
-    Not(Box<Expr>),
-    Negate(Box<Expr>),
-    /// An operator that is no logic, and where it stands.
-    Binary(Operator, Range<usize>, Box<Expr>, Box<Expr>),
-    /// `&&` between all of them.
-    And(Vec<Expr>),
-    /// `||` between all of them.
-    Or(Vec<Expr>),
-    Conditional(Box<[Expr; 3]>),
-    List(Vec<Expr>),
-    Map(Vec<(Expr, Expr)>),
-}
-
-/// A name that is no expression by itself, and where it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Word {
-    pub(super) text: String,
-    pub(super) span: Range<usize>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Literal {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Uint(u64),
-    Double(f64),
-    String(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    In,
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-}
-
-impl Operator {
-    /// As it is written.
-    pub(super) fn sign(self) -> &'static str {
-        match self {
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::In => "in",
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::Remainder => "%",
-        }
-    }
-
-    /// Which of the operators of a level of precedence this token is; the levels bind more tightly as they go up.
-    fn of(token: &Kind, level: usize) -> Option<Self> {
-        const LEVELS: [&[Operator]; 3] = [
-            &[
-                Operator::Equal,
-                Operator::NotEqual,
-                Operator::Less,
-                Operator::LessOrEqual,
-                Operator::Greater,
-                Operator::GreaterOrEqual,
-                Operator::In,
-            ],
-            &[Operator::Add, Operator::Subtract],
-            &[Operator::Multiply, Operator::Divide, Operator::Remainder],
-        ];
-        let written = match token {
-            Kind::Sign(sign) => sign,
-            Kind::Name(name) => name.as_str(),
-            _ => return None,
-        };
-        LEVELS.get(level)?.iter().copied().find(|operator| operator.sign() == written)
-    }
-}
+/// Words that mean something, so that nothing can be called by them.
+const KEYWORDS: [&str; 4] = ["in", "true", "false", "null"];
+const IS_RESERVED: &str = "the word is reserved in CEL; a member of that name is `a[\"name\"]`";
 
 /// Words that CEL keeps for other languages.
 const RESERVED: [&str; 17] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "namespace", "package",
-    "return", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "namespace",
+    "package",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// Reads a whole text.
@@ -185,7 +100,11 @@ impl Parser {
             return Ok(());
         }
         if self.peek() == &Kind::End {
-            return Err(FilterError::new(opened.clone(), "the bracket is not closed", format!("a `{sign}` is missing")));
+            return Err(FilterError::new(
+                opened.clone(),
+                "the bracket is not closed",
+                format!("a `{sign}` is missing"),
+            ));
         }
         Err(self.unexpected(&format!("a `{sign}` is missing, or a `,` or an operator")))
     }
@@ -291,6 +210,9 @@ impl Parser {
                 let Kind::Name(text) = self.peek().clone() else {
                     return Err(self.unexpected("a name follows a `.`; any other key is written `a[\"a key\"]`"));
                 };
+                if KEYWORDS.contains(&text.as_str()) {
+                    return Err(self.unexpected(IS_RESERVED));
+                }
                 let word = Word { text, span: self.next().span };
                 let depth = expr.depth;
                 if self.sees("(") {
@@ -341,7 +263,7 @@ impl Parser {
         match self.peek().clone() {
             Kind::Name(name) => {
                 if name == "in" || RESERVED.contains(&name.as_str()) {
-                    return Err(self.unexpected("the word is reserved in CEL; a member of that name is `a[\"name\"]`"));
+                    return Err(self.unexpected(IS_RESERVED));
                 }
                 self.at += 1;
                 match name.as_str() {
@@ -393,7 +315,9 @@ impl Parser {
         let number = self.next();
         let span = start..number.span.end;
         let literal = match number.kind {
-            Kind::Int(number) => 0_i64.checked_sub_unsigned(number).map(Literal::Int).ok_or_else(|| too_large(span.clone()))?,
+            Kind::Int(number) => {
+                0_i64.checked_sub_unsigned(number).map(Literal::Int).ok_or_else(|| too_large(span.clone()))?
+            }
             Kind::Double(number) => Literal::Double(-number),
             _ => return Err(FilterError::new(span, "a number is missing", "a `-` stands before what it negates")),
         };

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 
 use super::functions::Function;
-use super::parser::Operator;
+use super::tree::Operator;
 use super::value::Type;
 
 /// A part of a program.

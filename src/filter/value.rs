@@ -11,6 +11,7 @@ use crate::event::Headers;
 use crate::json::{Object, Tree};
 
 /// The types there are.
+#[expect(clippy::enum_variant_names, reason = "the language has a type of that name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     /// Known only when it is run.
@@ -180,7 +181,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The value at a key of any type: numbers are one key if they are equal.
+    /// The value at a key: numbers are one key if they are equal.
     pub(super) fn get(&self, key: &Value<'_>, meter: &mut Meter) -> Result<Option<Value<'a>>, Spent> {
         match (self, key) {
             (_, Value::String(name)) => Ok(self.member(name.as_str())),
@@ -337,7 +338,10 @@ fn double_to_whole(double: f64, whole: i128) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "what is beyond the range is beyond every whole number there is")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is beyond the range is beyond every whole number there is"
+    )]
     let floor = double.floor() as i128;
     Some(floor.cmp(&whole).then(if double > double.floor() { Ordering::Greater } else { Ordering::Equal }))
 }

@@ -225,9 +225,9 @@ mod tests {
             Value::Number(it) => it.as_i64().map(Tree::Int).or_else(|| it.as_u64().map(Tree::Uint)).expect("whole"),
             Value::String(it) => Tree::String(it.as_str().into()),
             Value::Array(all) => Tree::List(all.iter().map(of).collect()),
-            Value::Object(all) => {
-                Tree::Object(all.iter().map(|(name, value)| (name.as_str().into(), of(value))).collect::<Vec<_>>().into())
-            }
+            Value::Object(all) => Tree::Object(
+                all.iter().map(|(name, value)| (name.as_str().into(), of(value))).collect::<Vec<_>>().into(),
+            ),
         }
     }
 
