@@ -6,19 +6,37 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 use crate::plan::{Log, LogFormat};
 
-/// Starts the log. What libraries say is written from warnings up, and whole at level `trace`.
-pub fn start(log: Log) {
+/// Changes how much is logged.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<Targets, Registry>);
+
+impl Level {
+    /// Logs as much as is configured there, from now on. The format stays.
+    pub fn change(&self, log: Log) {
+        // It fails where another log was started first, in a test.
+        let _ = self.0.reload(targets(log));
+    }
+}
+
+/// What libraries say is written from warnings up, and whole at level `trace`.
+fn targets(log: Log) -> Targets {
     let others = if log.level == LevelFilter::TRACE { log.level } else { log.level.min(LevelFilter::WARN) };
-    let targets = Targets::new().with_default(others).with_target("forebay", log.level);
+    Targets::new().with_default(others).with_target("forebay", log.level)
+}
+
+/// Starts the log.
+pub fn start(log: Log) -> Level {
+    let (filter, handle) = reload::Layer::new(targets(log));
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer = match log.format {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     // A second start, in a test, keeps the first.
-    let _ = registry().with(layer.with_filter(targets)).try_init();
+    let _ = registry().with(layer.with_filter(filter)).try_init();
+    Level(handle)
 }

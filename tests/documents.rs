@@ -78,7 +78,7 @@ fn the_readme_names_metrics_there_are() {
     let seconds = || prometheus_client::metrics::histogram::Histogram::new([1.0]);
     let metrics = forebay::metrics::Metrics::new(&seconds(), &seconds(), "always");
     metrics.topic("t").verdict("s", "ok");
-    let _ = metrics.subscriber("s");
+    let _ = metrics.subscribers.of("s");
     let shown = metrics.render();
     let text = read("README.md");
     let is_name = |c: char| c.is_ascii_lowercase() || c == '_';

@@ -17,30 +17,31 @@ use crate::app::App;
 use crate::cli::DevArgs;
 use crate::event::Millis;
 use crate::logging;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Loaded, Plan};
 use crate::sink::{LineFormat, Settings, stdout};
 use crate::topic::Topic;
 
 /// Serves until a signal ends it, and takes the journal away.
 #[must_use]
 pub fn run(args: &DevArgs) -> ExitCode {
-    let mut plan = match make_plan(&args.listen) {
-        Ok(plan) => plan,
+    let mut loaded = match make_plan(&args.listen) {
+        Ok(loaded) => loaded,
         Err(why) => return super::misused(&why),
     };
     let scratch = match Scratch::new() {
         Ok(scratch) => scratch,
         Err(why) => return super::fail(&why),
     };
+    let plan = &mut loaded.plan;
     plan.journal.path.clone_from(&scratch.0);
-    let calls = match plan.topics.iter().map(|topic| Call::new(&plan, topic)).collect::<Result<Vec<_>, _>>() {
+    let calls = match plan.topics.iter().map(|topic| Call::new(plan, topic)).collect::<Result<Vec<_>, _>>() {
         Ok(calls) => calls,
         Err(why) => return super::fail(&why),
     };
     logging::start(plan.log);
     let base_path = plan.ingress.base_path.clone();
     let ready = |app: &App| super::say(&welcome(app, &base_path, &scratch.0, &calls));
-    let code = until_stopped(plan, OnHangup::Stop, ready).unwrap_or_else(|error| {
+    let code = until_stopped(loaded, None, OnHangup::Stop, ready).unwrap_or_else(|error| {
         let hint =
             if error.address.is_some() { "\nhint: `--listen 127.0.0.1:0` takes any port that is free" } else { "" };
         super::fail(&format!("{error}{hint}"))
@@ -55,7 +56,7 @@ pub fn run(args: &DevArgs) -> ExitCode {
 ///
 /// # Errors
 /// What is wrong with the address to listen on.
-fn make_plan(listen: &str) -> Result<Plan, String> {
+fn make_plan(listen: &str) -> Result<Loaded, String> {
     let secret = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     // Text in quotation marks is written the same in JSON and in TOML.
     let listen = serde_json::Value::from(listen);
@@ -90,7 +91,7 @@ sink = {{ type = "stdout" }}
         secret(),
         secret(),
     );
-    let loaded = plan::parse(&text, "dev", Path::new("")).map_err(|report| {
+    let mut loaded = plan::parse(&text, "dev", Path::new("")).map_err(|report| {
         let mut why = "`--listen` is not an address to listen on".to_owned();
         for problem in report.problems().iter().filter(|problem| problem.level == crate::config::Level::Error) {
             let _ = write!(why, ": {}", problem.message);
@@ -98,12 +99,11 @@ sink = {{ type = "stdout" }}
         }
         why
     })?;
-    let mut plan = loaded.plan;
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    for subscriber in &mut plan.subscribers {
+    for subscriber in &mut loaded.plan.subscribers {
         subscriber.sink = Settings::Stdout(stdout::Settings { format: LineFormat::Readable { color } });
     }
-    Ok(plan)
+    Ok(loaded)
 }
 
 /// A directory of this run alone, gone at its end.
@@ -193,7 +193,7 @@ fn welcome(app: &App, base_path: &str, journal: &Path, calls: &[Call]) -> String
     let mut text = String::from("forebay dev: everything here is gone when it stops, with Ctrl-C\n\n");
     let _ =
         writeln!(text, "  ingress  {}{base_path}/http/TOPIC", if reached.0.is_empty() { &reached.1 } else { ingress });
-    let _ = writeln!(text, "  admin    http://{admin}/metrics");
+    let _ = writeln!(text, "  page     http://{admin}/");
     let _ = writeln!(text, "  journal  {}", journal.display());
     text.push_str("\nPaste a line into another shell:\n");
     for call in calls {

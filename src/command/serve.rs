@@ -1,21 +1,22 @@
 //! `serve`: run the daemon until a signal ends it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{App, StartError};
+use crate::app::{App, Source, StartError};
 use crate::logging;
-use crate::plan::{Loaded, Plan};
+use crate::plan::{self, Loaded};
 
 /// How often it is looked whether the journal still works.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Serves until SIGTERM or SIGINT, or until the journal fails.
 #[must_use]
-pub fn run(loaded: Loaded) -> ExitCode {
-    logging::start(loaded.plan.log);
+pub fn run(loaded: Loaded, config: &Path) -> ExitCode {
+    let level = logging::start(loaded.plan.log);
     super::process::prepare();
     for warning in loaded.warnings.lines() {
         tracing::warn!("{warning}");
@@ -24,7 +25,10 @@ pub fn run(loaded: Loaded) -> ExitCode {
         let (ingress, admin) = (app.ingress_addresses.join(", "), app.admin_addresses.join(", "));
         tracing::info!(ingress, admin, version = env!("CARGO_PKG_VERSION"), "ready");
     };
-    until_stopped(loaded.plan, OnHangup::Reopen, ready).unwrap_or_else(|error| {
+    let (file, path) = (config.display().to_string(), config.to_owned());
+    let source =
+        Source { file, read: Box::new(move || plan::load(&path)), log: Box::new(move |log| level.change(log)) };
+    until_stopped(loaded, Some(source), OnHangup::Reload, ready).unwrap_or_else(|error| {
         tracing::error!("{error}");
         ExitCode::FAILURE
     })
@@ -33,8 +37,8 @@ pub fn run(loaded: Loaded) -> ExitCode {
 /// What SIGHUP does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnHangup {
-    /// Files are opened anew: what is said to a daemon.
-    Reopen,
+    /// The configuration is read anew, and files are opened anew: what is said to a daemon.
+    Reload,
     /// The end: the terminal is gone.
     Stop,
 }
@@ -43,13 +47,18 @@ pub(super) enum OnHangup {
 ///
 /// # Errors
 /// When it cannot start.
-pub(super) fn until_stopped(plan: Plan, on_hangup: OnHangup, ready: impl FnOnce(&App)) -> Result<ExitCode, StartError> {
+pub(super) fn until_stopped(
+    loaded: Loaded,
+    source: Option<Source>,
+    on_hangup: OnHangup,
+    ready: impl FnOnce(&App),
+) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("deliver")
         .enable_all()
         .build()
         .map_err(|error| StartError::new("start the runtime", &error))?;
-    let code = runtime.block_on(serve(plan, on_hangup, ready));
+    let code = runtime.block_on(serve(loaded, source, on_hangup, ready));
     // What is still running, such as a name look-up of an abandoned attempt, is not waited for.
     runtime.shutdown_background();
     code
@@ -61,7 +70,12 @@ struct Signals {
     hangup: Signal,
 }
 
-async fn serve(plan: Plan, on_hangup: OnHangup, ready: impl FnOnce(&App)) -> Result<ExitCode, StartError> {
+async fn serve(
+    loaded: Loaded,
+    source: Option<Source>,
+    on_hangup: OnHangup,
+    ready: impl FnOnce(&App),
+) -> Result<ExitCode, StartError> {
     // Before anything else, so that a signal during the start is not lost.
     let signals = || -> std::io::Result<Signals> {
         Ok(Signals {
@@ -71,7 +85,7 @@ async fn serve(plan: Plan, on_hangup: OnHangup, ready: impl FnOnce(&App)) -> Res
         })
     };
     let mut signals = signals().map_err(|error| StartError::new("listen for signals", &error))?;
-    let app = App::start(plan).await?;
+    let app = App::start(loaded, source).await?;
     ready(&app);
     notify(&[sd_notify::NotifyState::Ready]);
     let code = watch(&app, &mut signals, on_hangup).await;
@@ -96,9 +110,13 @@ async fn watch(app: &App, signals: &mut Signals, on_hangup: OnHangup) -> ExitCod
                 return ExitCode::SUCCESS;
             }
             _ = signals.hangup.recv() => match on_hangup {
-                OnHangup::Reopen => {
-                    tracing::info!("opening files anew on SIGHUP");
-                    app.reopen();
+                OnHangup::Reload => {
+                    tracing::info!("reading the configuration anew on SIGHUP");
+                    let since = sd_notify::NotifyState::monotonic_usec_now();
+                    notify(&[vec![sd_notify::NotifyState::Reloading], since.into_iter().collect()].concat());
+                    // What is wrong with it is in the log, and in the metrics.
+                    let _ = app.reload().await;
+                    notify(&[sd_notify::NotifyState::Ready]);
                 }
                 OnHangup::Stop => {
                     tracing::info!("stopping on SIGHUP");

@@ -5,6 +5,7 @@
 //! - [`problem`]: what is wrong or unwise, collected; [`report`]: the same as text for people.
 //! - [`mask`]: keeps secrets that stand in the file out of that text.
 //! - [`duration`], [`size`]: the two notations TOML lacks.
+//! - [`written`]: all settings side by side, to compare two files.
 //!
 //! There is no second copy of the settings as plain structs: the tree is the shape as written, and `plan` turns it
 //! into the shape as meant. Nothing here has an effect or knows what a key is for.
@@ -17,7 +18,9 @@ pub mod report;
 pub mod size;
 pub mod suggest;
 pub mod table;
+pub mod written;
 
 pub use problem::{Level, Problem, Problems};
 pub use report::Report;
 pub use table::{Table, Value};
+pub use written::{Difference, Written};

@@ -1,7 +1,10 @@
 //! What is wrong or unwise in a configuration, with its place, its key and what to do about it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_128;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +38,7 @@ pub struct Problem {
 pub struct Problems {
     found: RefCell<Vec<Problem>>,
     masked: RefCell<Vec<Range<usize>>>,
+    marks: RefCell<BTreeMap<String, u128>>,
 }
 
 impl Problems {
@@ -46,6 +50,17 @@ impl Problems {
     /// Notes that these bytes of the file are, or may be, a secret.
     pub fn mask(&self, span: Range<usize>) {
         self.masked.borrow_mut().push(span);
+    }
+
+    /// Notes what was read from elsewhere for a key, as a mark that tells only whether it is the same.
+    pub fn mark(&self, key: &str, content: &[u8]) {
+        *self.marks.borrow_mut().entry(key.to_owned()).or_default() ^= xxh3_128(content);
+    }
+
+    /// What was read from elsewhere, by key; and the places that must not be shown.
+    #[must_use]
+    pub fn marks(&self) -> (BTreeMap<String, u128>, Vec<Range<usize>>) {
+        (self.marks.borrow().clone(), self.masked.borrow().clone())
     }
 
     /// How many errors there are so far.

@@ -164,6 +164,11 @@ impl<'t> Value<'t> {
         self.report(Level::Warning, Some(self.tree.span()), message.into(), Some(hint.into()));
     }
 
+    /// Notes what was read from the place the value names, so that a change there is noticed although the file is the same.
+    pub fn mark(&self, content: &[u8]) {
+        self.problems.mark(&self.path, content);
+    }
+
     /// Whether an error about it has been reported already.
     #[must_use]
     pub fn reported(&self) -> bool {
@@ -356,7 +361,7 @@ fn mask(value: &Spanned<DeValue<'_>>, problems: &Problems) {
 }
 
 /// A key as it would be written: quoted where it has to be.
-fn bare(key: &str) -> String {
+pub(super) fn bare(key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if plain { key.to_owned() } else { format!("{key:?}") }
 }

@@ -1,33 +1,42 @@
 //! The way out: one independent worker a subscriber, reading the journal from a cursor of its own.
 //!
 //! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
+//! - [`keeper`] sees to it that each subscriber has one worker, whatever becomes of the configuration;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
-//! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
+//! - [`owed`] is what was refused and not given up; [`recent`] what went well lately; [`backlog`] counts what was not read
+//!   yet; [`status`] shows it;
+//! - [`steer`] is what operators see and do; [`trace`] what became of one event.
 //!
 //! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
 
 mod backlog;
 mod breaker;
+mod keeper;
 mod owed;
+mod recent;
 pub mod retry;
 pub mod status;
+pub mod steer;
+pub mod trace;
 mod worker;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::event::Millis;
+use crate::journal::Journal;
 use crate::journal::state::State;
-use crate::journal::{Journal, Watch};
-use crate::metrics::{Metrics, SubscriberMetrics};
+use crate::metrics::Metrics;
 use crate::name::{Pattern, SubscriberName};
 use crate::sink::{self, Sink};
+pub(crate) use keeper::tell_of;
+use keeper::{Field, Newcomer, Turn, keep};
 use status::Status;
-use worker::{Command, Parts, Worker};
+use worker::Worker;
+use worker::command::Course;
 
 /// Where a new subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,27 +73,18 @@ pub struct Subscriber {
     pub order: Order,
 }
 
+impl Subscriber {
+    /// What it wants, for the record.
+    fn wanted(&self) -> String {
+        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// All subscribers at work.
 #[derive(Debug)]
 pub struct Deliveries {
-    commands: watch::Sender<Command>,
-    workers: Mutex<JoinSet<()>>,
-    subscribers: BTreeMap<SubscriberName, Shown>,
-    journal: Journal,
-}
-
-/// What is seen of a subscriber from outside.
-struct Shown {
-    sink: Arc<dyn Sink>,
-    status: Arc<Status>,
-    watch: Arc<Watch>,
-    metrics: SubscriberMetrics,
-}
-
-impl std::fmt::Debug for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.status.fmt(f)
-    }
+    field: Arc<Field>,
+    keepers: Mutex<JoinSet<()>>,
 }
 
 impl Deliveries {
@@ -98,55 +98,75 @@ impl Deliveries {
         state: &State,
         metrics: &Metrics,
     ) -> Result<Self, String> {
-        let (commands, told) = watch::channel(Command::Run);
-        let (mut workers, mut shown) = (JoinSet::new(), BTreeMap::new());
+        let field = Arc::new(Field::new(journal, state, metrics)?);
+        let mut ready = Vec::new();
         for (subscriber, sink) in subscribers {
-            let name = subscriber.name.clone();
-            let sink: Arc<dyn Sink> = Arc::from(sink);
-            let (status, metrics) = (Arc::new(Status::new()), metrics.subscriber(name.as_str()));
-            let parts = Parts {
-                subscriber,
-                sink: Arc::clone(&sink),
-                journal: journal.clone(),
-                state: state.clone(),
-                metrics: metrics.clone(),
-                status: Arc::clone(&status),
-            };
-            let worker = Worker::new(parts)?;
-            let watch = worker.watch();
-            workers.spawn(worker.run(told.clone()));
-            shown.insert(name, Shown { sink, status, watch, metrics });
+            let newcomer = Newcomer::new(journal, subscriber, sink);
+            let told = field.enter(&newcomer);
+            let name = newcomer.name().clone();
+            let worker = Worker::new(field.equip(newcomer))?;
+            field.present(&name, &worker);
+            ready.push((name, worker, told));
         }
         // Where a new subscriber begins must not be forgotten: it would begin again behind what it has not got yet.
         if let Err(error) = state.barrier() {
             tracing::warn!(%error, "cannot save where subscribers begin");
         }
+        state.all_have_begun();
         journal.begin_retention();
-        Ok(Self { commands, workers: Mutex::new(workers), subscribers: shown, journal: journal.clone() })
+        let mut keepers = JoinSet::new();
+        for (name, worker, told) in ready {
+            keepers.spawn(keep(Arc::clone(&field), name, Turn::Ready(Box::new(worker), told)));
+        }
+        Ok(Self { field, keepers: Mutex::new(keepers) })
+    }
+
+    /// Has subscribers leave and others come, without touching the rest. Must be called within a runtime; returns at
+    /// once, and what is to be done is done in the background.
+    ///
+    /// Who is `gone` hands out nothing more, finishes what is under way within `patience`, and abandons it after that;
+    /// then it is forgotten if it is owed nothing, and otherwise remembered for the day it comes again. One that comes
+    /// under a name that is there takes over where the other one ends. One that is new and starts `now` gets what is
+    /// recorded from this call on. After [`Deliveries::stop`] nothing happens.
+    pub fn replace(&self, gone: &[SubscriberName], come: Vec<(Subscriber, Box<dyn Sink>)>, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut keepers = lock(&self.keepers);
+        // Those that have ended.
+        while keepers.try_join_next().is_some() {}
+        self.field.dismiss(gone, until);
+        for (subscriber, sink) in come {
+            let newcomer = Newcomer::new(&self.field.journal, subscriber, sink);
+            let name = newcomer.name().clone();
+            if let Some((newcomer, told)) = self.field.succeed(newcomer, until) {
+                keepers.spawn(keep(Arc::clone(&self.field), name, Turn::Next(newcomer, told)));
+            }
+        }
     }
 
     /// Brings the metrics of all subscribers up to date: what was answered before is in them.
     pub fn show(&self, now: Millis) {
-        let durable = self.journal.commit().durable();
+        let commit = self.field.journal.commit();
+        let durable = commit.durable();
         let deadline = Instant::now() + A_MOMENT;
-        while self.journal.commit().offered() < durable && Instant::now() < deadline {
+        while commit.offered() < durable && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        for shown in self.subscribers.values() {
+        for (_, shown) in self.field.shown() {
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
+            shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
     }
 
     /// How each subscriber is doing.
-    pub fn status(&self) -> impl Iterator<Item = (&SubscriberName, &Status)> {
-        self.subscribers.iter().map(|(name, shown)| (name, &*shown.status))
+    pub fn status(&self) -> Vec<(SubscriberName, Arc<Status>)> {
+        self.field.shown().into_iter().map(|(name, shown)| (name, shown.status)).collect()
     }
 
     /// Has every sink open its files anew.
     pub fn reopen(&self) {
-        for shown in self.subscribers.values() {
+        for (_, shown) in self.field.shown() {
             shown.sink.reopen();
         }
     }
@@ -154,13 +174,13 @@ impl Deliveries {
     /// Stops: hands out nothing more, finishes current attempts, and abandons what is left when `patience` ends. What is
     /// abandoned is delivered again after the next start.
     pub async fn stop(&self, patience: Duration) {
-        self.commands.send_replace(Command::Stop);
-        let mut workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        if tokio::time::timeout(patience, ended(&mut workers)).await.is_err() {
+        self.field.end(Course::Stop(None));
+        let mut keepers = std::mem::take(&mut *lock(&self.keepers));
+        if tokio::time::timeout(patience, ended(&mut keepers)).await.is_err() {
             tracing::warn!("attempts did not end in time: abandoned, and made again after the next start");
-            self.commands.send_replace(Command::Abandon);
-            if tokio::time::timeout(LAST_NOTES, ended(&mut workers)).await.is_err() {
-                workers.shutdown().await;
+            self.field.end(Course::Abandon);
+            if tokio::time::timeout(LAST_NOTES, ended(&mut keepers)).await.is_err() {
+                keepers.shutdown().await;
             }
         }
     }
@@ -172,8 +192,12 @@ const A_MOMENT: Duration = Duration::from_millis(20);
 /// How long workers may take to note where they are once they have abandoned everything.
 const LAST_NOTES: Duration = Duration::from_secs(1);
 
-async fn ended(workers: &mut JoinSet<()>) {
-    while workers.join_next().await.is_some() {}
+async fn ended(keepers: &mut JoinSet<()>) {
+    while keepers.join_next().await.is_some() {}
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number from 0 up to 1, for jitter.

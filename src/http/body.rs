@@ -19,14 +19,19 @@ pub(super) struct Budget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     gauge: Gauge,
 }
 
 impl Budget {
     pub(super) fn new(limit: u64, gauge: Gauge) -> Self {
-        Self(Arc::new(Inner { limit, used: AtomicU64::new(0), gauge }))
+        Self(Arc::new(Inner { limit: AtomicU64::new(limit), used: AtomicU64::new(0), gauge }))
+    }
+
+    /// Changes the limit. What is reserved beyond it is given back in its time.
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.0.limit.store(limit, Ordering::Relaxed);
     }
 
     fn reservation(&self) -> Reservation {
@@ -46,7 +51,7 @@ impl Reservation {
     fn grow_to(&mut self, bytes: u64) -> bool {
         let Some(more) = bytes.checked_sub(self.bytes) else { return true };
         let before = self.budget.used.fetch_add(more, Ordering::Relaxed);
-        if before + more > self.budget.limit {
+        if before + more > self.budget.limit.load(Ordering::Relaxed) {
             self.budget.used.fetch_sub(more, Ordering::Relaxed);
             return false;
         }

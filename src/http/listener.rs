@@ -5,6 +5,7 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixStream, lookup_host};
 
@@ -12,6 +13,9 @@ use super::Listen;
 
 /// Connections the kernel holds until they are accepted.
 const BACKLOG: u32 = 4096;
+
+/// How long a connection is silent before it is asked whether the client is still there.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A bound socket.
 #[derive(Debug)]
@@ -136,10 +140,14 @@ impl Drop for Listener {
 }
 
 fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
+    use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it. A client that vanished without a word is noticed although it owes nothing: one that listens
+    // to a stream, or waits.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4).with_retries(4))?;
+    socket.set_tcp_user_timeout(Some(SILENCE * 2))?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     Ok(socket.into())

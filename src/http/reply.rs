@@ -1,15 +1,14 @@
 //! Outcome → status and body. The one table; statuses exist in `http` only.
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
+use super::answer::Body;
 use crate::event::EventId;
 use crate::validate;
 
 /// An answer.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Body>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -112,7 +111,7 @@ impl Refusal {
 /// A JSON answer with a fixed body.
 #[must_use]
 pub fn json(status: StatusCode, body: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+    let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, JSON);
     answer
@@ -125,7 +124,7 @@ pub fn error_json(status: StatusCode, name: &str, message: &str) -> Answer {
         "error": { "name": name, "message": message },
         "response": { "statusCode": status.as_u16() },
     });
-    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    let mut answer = Response::new(Body::from(body.to_string()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, JSON);
     answer
@@ -151,7 +150,7 @@ pub fn accepted(id: EventId, duplicate: bool) -> Answer {
 /// What a provider wants for its handshake.
 #[must_use]
 pub fn handshake(reply: validate::Reply) -> Answer {
-    let mut answer = Response::new(Full::new(reply.body));
+    let mut answer = Response::new(Body::from(reply.body));
     *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     for (name, value) in reply.headers {
         // A value that cannot be a header is one the sender made up: left out, and the handshake fails for it.

@@ -23,6 +23,7 @@ pub mod commit;
 mod dedupe;
 pub mod disk;
 mod index;
+pub mod lookup;
 mod reader;
 mod recover;
 mod segment;
@@ -142,6 +143,8 @@ struct Shared {
     spares: Mutex<Vec<String>>,
     /// Indexes whose segments are gone, each with its newest event.
     orphans: Mutex<BTreeMap<u64, Millis>>,
+    /// What segments and indexes have, but for the segment that is being written.
+    spans: Mutex<BTreeMap<u64, lookup::Span>>,
     watches: Mutex<Watches>,
     holds: Mutex<Vec<Arc<Hold>>>,
     /// Holds everything until all readers from before this start have their holds.
@@ -300,6 +303,7 @@ impl Journal {
             segments: RwLock::new(found.segments),
             spares: Mutex::new(found.spares),
             orphans: Mutex::new(found.orphans),
+            spans: Mutex::new(found.spans),
             watches: Mutex::default(),
             holds: Mutex::default(),
             opening: Arc::new(Hold::new(Seq(0))),
@@ -428,6 +432,12 @@ impl Journal {
         watches.add(wants, self.shared.commit.offered().next())
     }
 
+    /// Whether anybody who watches wants events of a topic and type.
+    #[must_use]
+    pub fn is_watched(&self, topic: &str, kind: Option<&str>) -> bool {
+        lock(&self.shared.watches).any_wants(topic, kind)
+    }
+
     /// Takes a [`Journal::watch`] back.
     pub fn unwatch(&self, watch: &Arc<Watch>) {
         lock(&self.shared.watches).remove(watch);
@@ -449,6 +459,14 @@ impl Journal {
     /// Lets a hold go.
     pub fn release(&self, hold: &Arc<Hold>) {
         lock(&self.shared.holds).retain(|other| !Arc::ptr_eq(other, hold));
+    }
+
+    /// Changes what is kept for how long, and how much space is left alone. `dedupe`: the longest time any topic remembers
+    /// delivery ids; what was forgotten already stays so.
+    pub fn retune(&self, settings: &Settings, dedupe: Duration) {
+        *lock(&self.shared.retain) = Retain { age: settings.retain_age, size: settings.retain_size, dedupe };
+        self.shared.min_free.store(settings.min_free, Ordering::Relaxed);
+        self.shared.stats.wake_sweeper();
     }
 
     /// Takes no further event, writes what is queued, and ends the threads.

@@ -28,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::config::{Problems, Report, Table};
+pub use crate::config::{Difference, Report, Written};
+use crate::config::{Problems, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
 use crate::http::{Admin, Ingress, Listen};
@@ -100,6 +101,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// What works, but should be thought over. Empty if nothing.
     pub warnings: Report,
+    /// All settings as they stand in the file.
+    pub written: Written,
 }
 
 /// What a configuration takes from outside its file.
@@ -121,19 +124,58 @@ impl Surroundings<'_> {
     }
 }
 
+/// What is opened once, at the start.
+const FIXED: [&str; 7] = [
+    "ingress.listen",
+    "ingress.max_connections",
+    "ingress.header_timeout",
+    "admin.listen",
+    "journal.path",
+    "journal.sync",
+    "log.format",
+];
+
+/// Whether a setting, by its key in words, cannot change while the daemon runs.
+#[must_use]
+pub fn needs_restart(key: &str) -> bool {
+    FIXED
+        .iter()
+        .any(|fixed| key.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+}
+
 /// Reads a configuration file.
 ///
 /// # Errors
 /// Everything that is wrong with it, or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
+    parse(&text(path)?, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+}
+
+/// Reads only `[admin]` of a configuration file, for whoever wants to reach the daemon that runs with it. What is wrong
+/// there is in the report, and what could be read all the same is taken; the rest of the file is not looked at.
+///
+/// # Errors
+/// That the file cannot be read.
+pub fn load_admin(path: &Path) -> Result<(Admin, Report), Report> {
+    let text = text(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let around = Surroundings { folder, env: &|name| std::env::var_os(name), now: Millis::now() };
+    let (tree, errors) = DeTable::parse_recoverable(&text);
+    let problems = Problems::default();
+    let admin = listen::admin(&Table::root(tree.get_ref(), &problems), &around, &[]);
+    let problems = syntax::add(problems, &text, &errors);
+    Ok((admin, Report::new(&path.display().to_string(), &text, problems)))
+}
+
+/// The text of a configuration file.
+fn text(path: &Path) -> Result<String, Report> {
     let name = path.display().to_string();
     let unreadable = |message: String| {
         let hint = "name the file with `--config FILE` or `$FOREBAY_CONFIG`; `forebay dev` needs none".to_owned();
         Report::unreadable(&name, message, hint)
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(format!("cannot read the configuration: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))?;
-    parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+    String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))
 }
 
 /// Reads the text of a configuration. `name` is what problems call it; relative paths in it begin in `folder`.
@@ -154,7 +196,11 @@ pub fn parse_in(text: &str, name: &str, around: &Surroundings<'_>) -> Result<Loa
     let plan = read(&Table::root(tree.get_ref(), &problems), around);
     let problems = syntax::add(problems, text, &errors);
     match plan {
-        Some(plan) if problems.errors() == 0 => Ok(Loaded { plan, warnings: Report::new(name, text, problems) }),
+        Some(plan) if problems.errors() == 0 => {
+            let (marks, masked) = problems.marks();
+            let written = Written::gather(tree.get_ref(), text, &masked, marks);
+            Ok(Loaded { plan, warnings: Report::new(name, text, problems), written })
+        }
         _ => Err(Report::new(name, text, problems)),
     }
 }

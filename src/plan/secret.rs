@@ -83,6 +83,7 @@ fn named(value: &Value<'_>, table: &Table<'_>, around: &Surroundings<'_>) -> Opt
             if let SecretSource::File(path) = &source {
                 readable_by_all(&only_at, path);
             }
+            value.mark(secret.expose());
             Some((secret, label(only.key(), text)))
         }
         Err(error) => {

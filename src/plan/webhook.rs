@@ -289,6 +289,7 @@ fn pem(value: &Value<'_>, around: &Surroundings<'_>, wanted: Pem) -> Option<Path
         );
         return None;
     }
+    value.mark(&bytes);
     Some(path)
 }
 

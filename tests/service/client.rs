@@ -74,7 +74,7 @@ impl Client {
     /// Posts a body. `headers` are added to `host` and `content-length`.
     pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let mut request = Vec::with_capacity(body.len() + 512);
-        write!(request, "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len())
+        write!(request, "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len())
             .expect("memory takes every write");
         for (name, value) in headers {
             write!(request, "{name}: {value}\r\n").expect("memory takes every write");
@@ -86,7 +86,7 @@ impl Client {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())?;
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())?;
         self.answer()
     }
 }

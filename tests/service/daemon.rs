@@ -152,6 +152,21 @@ impl Daemon {
         Client::connect(&self.admin).expect("the admin listener listens").get(path).expect("an answer")
     }
 
+    /// Asks the admin API: what it answers to a GET below `/api/v1`, which must be 200.
+    pub(crate) fn api(&self, path: &str) -> serde_json::Value {
+        let answer = self.admin(&format!("/api/v1{path}"));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// Has the admin API do something.
+    pub(crate) fn api_post(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let mut client = Client::connect(&self.admin).expect("the admin listener listens");
+        let json = [("content-type", "application/json")];
+        let answer = client.post(&format!("/api/v1{path}"), &json, body.to_string().as_bytes()).expect("an answer");
+        (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+    }
+
     /// The value of a metric, by its name with labels, such as `forebay_events_total{topic="github"}`.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let text = self.admin("/metrics").text();

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "nothing is outside a test binary; `pub` is what its modules share")]
 
+mod admin;
 mod client;
 mod crash;
 mod daemon;
@@ -9,6 +10,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod metrics;
 mod readme;
 mod receiver;
 mod sandbox;

@@ -1,5 +1,7 @@
 //! One subscriber's worker: reads on from its cursor, takes what is due, hands it to the sink, and settles.
 //!
+//! - [`command`] is what it is told while it works;
+//! - [`letters`] is what operators do with its dead letters;
 //! - [`hand_out`] chooses what goes to the sink next;
 //! - [`settle`] is what follows: delivered, owed or dead, and noting it.
 //!
@@ -7,30 +9,38 @@
 //! never loses: an event is noted as begun before it is handed out; the cursor passes it only when it was delivered, or
 //! when the row that says it is still owed is written in the same transaction.
 
+pub(super) mod command;
 mod hand_out;
+pub(super) mod letters;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::backlog::Backlog;
 use super::breaker::Breaker;
+use super::keeper::Shown;
 use super::owed::Debts;
+use super::recent::Recent;
 use super::status::Status;
-use super::{Order, Start, Subscriber};
+use super::{Order, Subscriber};
 use crate::event::{Millis, Seq};
-use crate::journal::state::{Change, Cursor, Memory, State};
+use crate::journal::state::{Change, Cursor, Memory, Recalled, Saved, State};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
 use crate::metrics::SubscriberMetrics;
 use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
+use command::{Course, ENDED, Told};
+use letters::Decision;
 
 /// Refused deliveries a subscriber may owe before it reads on.
 const MAX_OWED: usize = 10_000;
+
+/// The most decisions on dead letters that wait for their turn.
+const MAX_DECISIONS: usize = 16;
 
 /// The most bytes of bodies in one batch.
 const MAX_BATCH_BYTES: usize = 1 << 20;
@@ -43,17 +53,6 @@ const REST: Duration = Duration::from_secs(1);
 
 /// After this many starts in a row that ended in a crash without progress, deliveries are tried one at a time.
 const CRASHES: u32 = 3;
-
-/// What a worker is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
-    /// Deliver.
-    Run,
-    /// Finish what is under way, and end.
-    Stop,
-    /// End now; what is under way is made again after the next start.
-    Abandon,
-}
 
 type Call = (Vec<Delivery>, Vec<Outcome>, Duration);
 
@@ -75,7 +74,15 @@ pub(super) struct Worker {
     /// Events that were handed out for the first time and are not done with: when they were received, and their places.
     under_way: BTreeMap<Seq, (Millis, Position)>,
     debts: Debts,
+    /// Dead letters that were called back and are not among the debts yet.
+    recalled: Recalled,
+    /// They could not be taken up, and it is not tried again before this.
+    take_up_at: Option<Instant>,
+    /// What is to be done with dead letters, a step at a time.
+    decisions: VecDeque<Decision>,
     breaker: Breaker,
+    /// What was delivered lately.
+    recent: Recent,
     calls: JoinSet<Call>,
     change: Change,
     /// The cursor as it was last sent to the state.
@@ -97,6 +104,7 @@ pub(super) struct Worker {
 }
 
 /// Everything a worker is made of.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub subscriber: Subscriber,
     pub sink: Arc<dyn Sink>,
@@ -104,24 +112,26 @@ pub(super) struct Parts {
     pub state: State,
     pub metrics: SubscriberMetrics,
     pub status: Arc<Status>,
+    /// Where it begins if it is new.
+    pub from: Seq,
+    /// Holds everything from there on, or from where it was.
+    pub hold: Arc<Hold>,
 }
 
 impl Worker {
     /// Takes up where the last run left off.
     pub(super) fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { subscriber, sink, journal, state, metrics, status } = parts;
+        let Parts { subscriber, sink, journal, state, metrics, status, from, hold } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
-        let (mut saved, debts, dead) = match state.recall(name)? {
-            Memory::Saved(saved) => (saved.cursor, saved.owed, saved.dead),
-            Memory::New if subscriber.start == Start::Now => (begin(journal.commit().durable().next()), Vec::new(), 0),
-            Memory::New => (begin(journal.earliest()), Vec::new(), 0),
-            Memory::Lost => {
-                let earliest = journal.earliest();
-                let (owed, dead) = state.start_over(name, earliest)?;
-                (begin(earliest), owed, dead)
-            }
+        let memory = state.recall(name)?;
+        let is_new = memory == Memory::New;
+        let Saved { cursor: mut saved, owed, dead, recalled } = match memory {
+            Memory::Saved(saved) => saved,
+            Memory::New => Saved { cursor: begin(from), owed: Vec::new(), dead: 0, recalled: Recalled::default() },
+            Memory::Lost => state.start_over(name, journal.earliest())?,
         };
+        state.wants(name, saved.next, is_new, &subscriber.wanted())?;
         // What is recorded from now on was not under way then, however far ahead it was noted.
         let tried = saved.begun.min(journal.commit().durable().next());
         if tried > saved.next {
@@ -138,16 +148,21 @@ impl Worker {
         let patterns = subscriber.patterns.clone();
         let watch = journal.watch(Box::new(move |topic, kind| route::wants(&patterns, topic, kind)));
         metrics.dead.set(dead.cast_signed());
+        hold.advance(saved.next);
         let mut worker = Self {
-            hold: journal.hold(saved.next),
+            hold,
             reader: journal.reader(Position { seq: saved.next, place: None }),
             backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
-            debts: Debts::new(debts, subscriber.order),
+            debts: Debts::new(owed, subscriber.order),
+            recalled,
+            take_up_at: None,
+            decisions: VecDeque::new(),
             breaker: Breaker::default(),
+            recent: Recent::default(),
             calls: JoinSet::new(),
             change: Change::default(),
             saved,
@@ -173,22 +188,50 @@ impl Worker {
         Ok(worker)
     }
 
-    /// What counts the events that it has yet to read.
-    pub(super) fn watch(&self) -> Arc<Watch> {
-        Arc::clone(&self.watch)
+    /// What is seen of it from outside.
+    pub(super) fn shown(&self) -> Shown {
+        Shown {
+            sink: Arc::clone(&self.sink),
+            status: Arc::clone(&self.status),
+            watch: Arc::clone(&self.watch),
+            metrics: self.metrics.clone(),
+        }
     }
 
-    /// Delivers until it is told to stop, and then until what is under way has ended.
-    pub(super) async fn run(mut self, mut commands: watch::Receiver<Command>) {
+    /// Remembers what its predecessor has delivered lately.
+    pub(super) fn remember(&mut self, recent: Recent) {
+        self.recent = recent;
+    }
+
+    /// What it holds of the journal.
+    pub(super) fn hold(&self) -> Arc<Hold> {
+        Arc::clone(&self.hold)
+    }
+
+    /// Delivers until it is told to stop, and then until what is under way has ended. Answers what was delivered lately.
+    pub(super) async fn run(mut self, mut told: Told) -> Recent {
+        let mut was_paused = false;
         loop {
-            let command = *commands.borrow_and_update();
-            let stopping = command != Command::Run;
-            if command == Command::Abandon || stopping && self.calls.is_empty() {
+            let course = told.course();
+            let paused = told.is_paused();
+            if was_paused && !paused {
+                self.breaker.hurry(Instant::now());
+            }
+            was_paused = paused;
+            let stopping = course != Course::Run;
+            if course == Course::Abandon || stopping && self.calls.is_empty() {
                 break;
             }
+            let give_up_at = if let Course::Stop(until) = course { until } else { None };
             let mut pause = None;
             if !stopping {
-                pause = self.hand_out().await;
+                self.decide().await;
+                if paused {
+                    // It goes on counting what it owes.
+                    self.peek();
+                } else {
+                    pause = self.hand_out().await;
+                }
             }
             self.show();
             let now = Instant::now();
@@ -196,14 +239,15 @@ impl Worker {
                 self.settle();
             }
             let settle_at = self.unsettled.map(|since| since + SETTLE);
-            let wake_at = [settle_at, pause].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
+            let wake_at =
+                [settle_at, pause, give_up_at].into_iter().flatten().min().unwrap_or(now + REST).min(now + REST);
             // Only who has read to the end may be told to skip.
             let may_rest = !stopping && self.at_tail;
             let reads_on = !stopping && !self.at_tail && self.peeked.is_none() && self.may_read();
             if reads_on {
                 tokio::task::yield_now().await;
             }
-            let wake_at = if reads_on { now } else { wake_at };
+            let wake_at = if reads_on || !stopping && !self.decisions.is_empty() { now } else { wake_at };
             let arrived = tokio::select! {
                 biased;
                 Some(call) = self.calls.join_next(), if !self.calls.is_empty() => {
@@ -215,11 +259,19 @@ impl Worker {
                 }
                 position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
                 () = tokio::time::sleep_until(wake_at.into()) => None,
-                _ = commands.changed() => None,
+                request = told.hear(self.decisions.len() < MAX_DECISIONS) => {
+                    if let Some(request) = request {
+                        self.asked(request);
+                    }
+                    None
+                }
             };
             if may_rest {
                 self.go_to(arrived.unwrap_or_else(|| self.watch.rouse(self.journal.commit(), self.next)));
             }
+        }
+        for decision in self.decisions.drain(..) {
+            decision.answer_with(Err(ENDED.into()));
         }
         // An orderly end: what was under way has ended or is abandoned, and nothing is suspect at the next start.
         self.saved.begun = Seq(0);
@@ -227,6 +279,7 @@ impl Worker {
         self.unsettled = Some(Instant::now());
         self.settle();
         self.journal.unwatch(&self.watch);
+        self.recent
     }
 
     /// Nothing between where it is and there concerns this subscriber.
@@ -239,7 +292,8 @@ impl Worker {
     }
 
     fn may_read(&self) -> bool {
-        let in_line = self.subscriber.order == Order::Strict && !(self.debts.is_empty() && self.calls.is_empty());
+        let owes = !self.debts.is_empty() || self.recalled.count > 0;
+        let in_line = self.subscriber.order == Order::Strict && (owes || !self.calls.is_empty());
         let blind = self.blind_until.is_some_and(|until| Instant::now() < until);
         let owes_too_much = self.debts.len() >= MAX_OWED;
         !in_line && !blind && !owes_too_much && !self.alone && !self.debts.suspect_is_due(Millis::now())

@@ -5,10 +5,14 @@
 //! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
+mod bus;
+pub mod letters;
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -18,7 +22,9 @@ use super::commit::lock;
 use super::{Hold, Keeper};
 use crate::event::{Event, EventId, Millis, Seq};
 
+pub use bus::BusRow;
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +39,57 @@ pub struct Owed {
     pub due: Millis,
     /// It was given up.
     pub dead: bool,
+    /// An operator has called the dead letter back, and its worker has not taken it up yet.
+    pub recalled: bool,
     /// It was under way when the process died: its next attempt is noted before it is made.
     pub suspect: bool,
     /// Why the last attempt failed.
     pub reason: String,
+    /// Attempts that were made before it was last called back: they do not count any more.
+    pub spent: u32,
+    /// When it was last called back: its age counts from there.
+    pub since: Option<Millis>,
+    /// The event's topic; unknown of what an earlier version has noted.
+    pub topic: Option<Box<str>>,
+    /// The event's type.
+    pub kind: Option<Box<str>>,
 }
 
-/// One attempt that was refused.
+impl Owed {
+    /// A delivery of which nothing is known but its event.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            seq: event.seq,
+            id: event.id,
+            attempts: 0,
+            due: Millis::default(),
+            dead: false,
+            recalled: false,
+            suspect: false,
+            reason: String::new(),
+            spent: 0,
+            since: None,
+            // Copies: the event's own texts would keep its body in memory.
+            topic: Some((&*event.topic).into()),
+            kind: event.kind.as_deref().map(Into::into),
+        }
+    }
+
+    /// Attempts that count.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.attempts.saturating_sub(self.spent)
+    }
+}
+
+/// What [`Attempt::label`] says of one that ended well.
+pub const DELIVERED: &str = "ok";
+
+/// What [`Attempt::label`] says where a dead letter was dropped. It is no attempt, and ends their list.
+pub const DROPPED: &str = "dropped";
+
+/// One attempt that was refused, or that ended well after others were refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The event.
@@ -48,7 +98,7 @@ pub struct Attempt {
     pub number: u32,
     /// When it ended.
     pub time: Millis,
-    /// The short label of the refusal.
+    /// The short label of the refusal, [`DELIVERED`], or [`DROPPED`].
     pub label: String,
     /// What happened.
     pub reason: String,
@@ -56,6 +106,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// The beginning of the answer.
     pub answer: Vec<u8>,
+    /// How long it took; unknown of what an earlier version has noted.
+    pub took: Option<Duration>,
 }
 
 /// Where a subscriber is.
@@ -74,10 +126,21 @@ pub struct Cursor {
 pub struct Saved {
     /// Where it is.
     pub cursor: Cursor,
-    /// What it owes, dead letters not included.
+    /// What it owes, dead letters and those that were called back not included.
     pub owed: Vec<Owed>,
     /// How many dead letters it has.
     pub dead: u64,
+    /// Those that were called back.
+    pub recalled: Recalled,
+}
+
+/// Dead letters that were called back and wait in the state to be taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recalled {
+    /// How many.
+    pub count: u64,
+    /// When the event of the first was received.
+    pub oldest: Option<Millis>,
 }
 
 /// What is known of a subscriber at start.
@@ -153,7 +216,8 @@ enum Job {
 pub struct State {
     jobs: Sender<Job>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
-    lost: bool,
+    /// What was saved is lost, and not all subscribers have begun anew yet.
+    lost: Arc<AtomicBool>,
 }
 
 impl State {
@@ -170,7 +234,7 @@ impl State {
             .name("journal-state".into())
             .spawn(move || run(store, &inbox))
             .map_err(|error| error.to_string())?;
-        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost })
+        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))), lost: Arc::new(AtomicBool::new(lost)) })
     }
 
     /// Has something done on the state's thread, behind everything that was sent before, and waits for it.
@@ -184,22 +248,40 @@ impl State {
         inbox.recv().map_err(|_| "the state is closed".to_owned())
     }
 
-    /// What is known of a subscriber. Waits for the disk: for the start only.
+    /// As [`State::call`], without holding up a thread.
+    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
+        let closed = || "the state is closed".to_owned();
+        let (answer, done) = tokio::sync::oneshot::channel();
+        let job = Job::Call(Box::new(move |store| {
+            // Whoever asked may be gone by now.
+            let _ = answer.send(work(store));
+        }));
+        self.jobs.send(job).map_err(|_| closed())?;
+        done.await.map_err(|_| closed())
+    }
+
+    /// What is known of a subscriber. Waits for the disk: not for a runtime's thread once there is work.
     ///
     /// # Errors
-    /// When the state cannot be read.
+    /// When the state cannot be read, or something that was sent before waits to be written.
     pub fn recall(&self, subscriber: &str) -> Result<Memory, String> {
         let name = subscriber.to_owned();
         let memory = self.call(move |store| store.recall(&name))??;
-        Ok(if memory == Memory::New && self.lost { Memory::Lost } else { memory })
+        Ok(if memory == Memory::New && self.lost.load(Ordering::SeqCst) { Memory::Lost } else { memory })
     }
 
-    /// Forgets what was saved of a subscriber that begins anew with the event `earliest`. Answers what it is known to
-    /// owe of the events before that, which are kept outside the log, and how many of those are dead.
+    /// Says that all subscribers there were have said where they begin: one that is unknown from now on is new, even if
+    /// what was saved was lost.
+    pub fn all_have_begun(&self) {
+        self.lost.store(false, Ordering::SeqCst);
+    }
+
+    /// Forgets what was saved of a subscriber that begins anew with the event `earliest`, but for what it is known to
+    /// owe of the events before that, which are kept outside the log.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn start_over(&self, subscriber: &str, earliest: Seq) -> Result<(Vec<Owed>, u64), String> {
+    pub fn start_over(&self, subscriber: &str, earliest: Seq) -> Result<Saved, String> {
         let name = subscriber.to_owned();
         self.call(move |store| store.start_over(&name, earliest))?
     }
@@ -220,15 +302,8 @@ impl State {
 
     /// Waits until everything sent before has been tried to be written, without holding up a thread.
     pub async fn settled(&self) {
-        let (answer, done) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |_| {
-            // Whoever waited may be gone by now.
-            let _ = answer.send(());
-        }));
-        if self.jobs.send(job).is_ok() {
-            // Closed in between: nothing is written any more.
-            let _ = done.await;
-        }
+        // Closed in between: nothing is written any more.
+        let _ = self.ask(|_| ()).await;
     }
 
     /// The highest number any cursor has: an event known to have been recorded.
@@ -244,14 +319,15 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
-        let closed = || "the state is closed".to_owned();
-        let (answer, found) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |store| {
-            // Whoever asked may be gone by now.
-            let _ = answer.send(store.kept(seq));
-        }));
-        self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())?
+        self.ask(move |store| store.kept(seq)).await?
+    }
+
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
@@ -263,13 +339,13 @@ impl State {
         self.call(move |store| store.retain_subscribers(&names, last))?
     }
 
-    /// The dead letters of a subscriber, oldest first, at most `limit`.
+    /// As [`State::retain_subscribers`], for one that has left. Nothing is answered if it was not known.
     ///
     /// # Errors
-    /// When the state cannot be read.
-    pub fn dead(&self, subscriber: &str, limit: u32) -> Result<Vec<Owed>, String> {
+    /// When the state cannot be written, or something that was sent before waits to be written.
+    pub async fn dismiss(&self, subscriber: &str, last: Seq) -> Result<Option<Unconfigured>, String> {
         let name = subscriber.to_owned();
-        self.call(move |store| store.dead(&name, limit))?
+        self.ask(move |store| store.dismiss(&name, last)).await?
     }
 
     /// The refused attempts of one delivery, in order.
@@ -360,6 +436,7 @@ fn run(mut store: Store, inbox: &Receiver<Job>) {
                 }
             }
         }
+        store.behind = failing;
         for call in calls {
             call(&mut store);
         }

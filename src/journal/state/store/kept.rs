@@ -1,12 +1,12 @@
-//! Events that are still owed or dead when the log has let them go, and looking at deliveries.
+//! Events that are still owed or dead when the log has let them go, and what is remembered of attempts.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use uuid::Uuid;
 
-use super::rows::{OWED, kept_checksum, number, owed, seq};
+use super::rows::{ATTEMPTS, attempt, kept_checksum, number, seq};
 use super::{Store, is_damage, text};
 use crate::event::{Event, EventId, Headers, Millis, Seq, Text};
-use crate::journal::state::{Attempt, Owed};
+use crate::journal::state::Attempt;
 
 impl Store {
     /// Forgets the attempts at events before this, but for those that are still owed or dead.
@@ -54,7 +54,17 @@ impl Store {
     }
 
     pub(in crate::journal::state) fn kept(&self, wanted: Seq) -> Result<Option<Event>, String> {
-        let sql = "SELECT seq, id, time, topic, type, delivery_id, headers, body, checksum FROM kept WHERE seq = ?1";
+        self.kept_where("seq = ?1", number(wanted.0))
+    }
+
+    pub(in crate::journal::state) fn kept_by_id(&self, wanted: EventId) -> Result<Option<Event>, String> {
+        self.kept_where("id = ?1", wanted.0.as_bytes())
+    }
+
+    fn kept_where(&self, condition: &str, wanted: impl ToSql) -> Result<Option<Event>, String> {
+        let sql = format!(
+            "SELECT seq, id, time, topic, type, delivery_id, headers, body, checksum FROM kept WHERE {condition}"
+        );
         let read = |row: &Row<'_>| -> rusqlite::Result<Option<Event>> {
             let event = Event {
                 seq: seq(row, 0)?,
@@ -68,38 +78,17 @@ impl Store {
             };
             Ok((row.get::<_, i64>(8)? == kept_checksum(&event)).then_some(event))
         };
-        match self.db.query_row(sql, [number(wanted.0)], read).optional() {
+        match self.db.query_row(&sql, [wanted], read).optional() {
             Ok(found) => Ok(found.flatten()),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(text(error)),
         }
     }
 
-    pub(in crate::journal::state) fn dead(&self, name: &str, limit: u32) -> Result<Vec<Owed>, String> {
-        let query = || -> rusqlite::Result<Vec<Owed>> {
-            let mut statement = self.db.prepare(&format!("{OWED} AND dead ORDER BY seq LIMIT ?2"))?;
-            statement.query_map(params![name, limit], |row| Ok(owed(row, name)?.0))?.collect()
-        };
-        query().map_err(text)
-    }
-
     pub(in crate::journal::state) fn attempts(&self, name: &str, wanted: Seq) -> Result<Vec<Attempt>, String> {
-        let sql = "SELECT seq, number, time, label, reason, status, answer FROM attempts
-                   WHERE subscriber = ?1 AND seq = ?2 ORDER BY number";
         let query = || -> rusqlite::Result<Vec<Attempt>> {
-            let mut statement = self.db.prepare(sql)?;
-            let rows = statement.query_map(params![name, number(wanted.0)], |row| {
-                Ok(Attempt {
-                    seq: seq(row, 0)?,
-                    number: row.get(1)?,
-                    time: Millis(row.get(2)?),
-                    label: row.get(3)?,
-                    reason: row.get(4)?,
-                    status: row.get(5)?,
-                    answer: row.get(6)?,
-                })
-            })?;
-            rows.collect()
+            let mut statement = self.db.prepare_cached(ATTEMPTS)?;
+            statement.query_map(params![name, number(wanted.0)], attempt)?.collect()
         };
         query().map_err(text)
     }
