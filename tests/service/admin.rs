@@ -1,4 +1,5 @@
 //! The admin listener of the real binary: its API by subject, and who may use it.
 
 mod guard;
+mod rejections;
 mod reload;
