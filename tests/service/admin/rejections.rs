@@ -110,11 +110,15 @@ fn a_refused_request_is_explained() {
     assert_eq!((faults(&rejection), &rejection["topic"]), (vec!["wrong-path"], &Value::from("")));
     let all = get(&daemon, "rejections?limit=500");
     assert_eq!(all["rejections"].as_array().map(Vec::len), Some(table.len() + 2));
+    let first = get(&daemon, "rejections?limit=20");
+    let rest = get(&daemon, &format!("rejections?limit=20&before={}", first["next"].as_str().expect("more")));
+    assert!(rest["next"].is_null() && rest["rejections"][0] == all["rejections"][20], "{rest}");
     let some = get(&daemon, "rejections?topic=fenced");
     assert_eq!(some["rejections"].as_array().map(Vec::len), Some(2));
     for (path, status) in [
         ("rejections?topics=x", 400),
         ("rejections?limit=0", 400),
+        ("rejections?before=x", 400),
         ("rejections/x", 400),
         ("rejections/019aa000-0000-7000-8000-000000000000", 404),
         ("secrets?x=1", 400),
