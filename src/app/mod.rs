@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::Listen;
-use crate::http::admin::{AdminDoor, Guard};
+use crate::http::admin::{AdminDoor, Browse, Guard};
 use crate::http::ingest::Ingest;
 use crate::http::listener::Listener;
 use crate::http::matches::Matches;
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::plan::{Loaded, Log, Report};
 use crate::sink;
 
-use daemon::{Daemon, InForce};
+use daemon::{Daemon, InForce, show_secrets};
 use open::{bind_all, open_state, possible_connections, take_lock};
 pub use reload::ReloadError;
 
@@ -140,6 +140,7 @@ impl App {
 
         let sync = if plan.journal.sync == Sync::Never { "never" } else { "always" };
         let metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
+        show_secrets(&metrics, &plan.keys);
         let metrics = Arc::new(metrics);
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
@@ -181,6 +182,7 @@ impl App {
                 guard: Arc::clone(&daemon.guard),
                 metrics: Box::new(move || render.metrics()),
                 desk: Arc::clone(&daemon) as _,
+                browse: Browse::new(daemon.state.clone()),
             };
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)

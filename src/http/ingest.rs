@@ -24,6 +24,7 @@ use super::rejections::findings::Place;
 use super::rejections::{Cause, Keep, Rejections, Seen};
 use super::reply::{self, Answer, Refusal};
 use super::server::{GRACE, Service};
+use crate::bus::topics::RESERVED;
 use crate::event::{Headers, Incoming, Millis};
 use crate::journal::{Draft, Journal, Lane, Record, Refused};
 use crate::json::{self, Pointer};
@@ -72,7 +73,7 @@ impl Site {
             let metrics = metrics.topic(topic.name.as_str());
             let keys = topic.validator.keys();
             let uses = keys.into_iter().map(|key| (matches.of(topic.name.as_str(), &key.id), key.id)).collect();
-            let door = Door { metrics, pointers, usual: None, uses, last: AtomicI64::new(0), topic };
+            let door = Door { metrics, pointers, usual: OnceLock::new(), uses, last: AtomicI64::new(0), topic };
             (door.topic.name.as_str().to_owned(), door)
         };
         Self {
@@ -103,8 +104,8 @@ struct Door {
     metrics: TopicMetrics,
     /// The pointers of event type and delivery id, in this order.
     pointers: Vec<Pointer>,
-    /// The counter of the secret that matches most often, by its id.
-    usual: Option<(String, Counter)>,
+    /// The counter of the secret that matched first, most likely the only one, by its id.
+    usual: OnceLock<(String, Counter)>,
     /// The matches of each secret, with its id.
     uses: Vec<(Arc<Use>, String)>,
     /// When the last event was recorded, in milliseconds since 1970; 0: none was.
@@ -314,10 +315,13 @@ impl Ingest {
     /// From a genuine request to an event on stable storage.
     async fn record(&self, door: &Door, verified: &Verified, lane: &Lane) -> Result<Answer, Refusal> {
         let topic = &door.topic;
-        match (&door.usual, verified.key()) {
-            (Some((usual, counter)), Some(key)) if usual == key => counter.inc(),
-            (_, key) => door.metrics.verdict(key.unwrap_or_default(), "ok").inc(),
-        };
+        let key = verified.key().unwrap_or_default();
+        let (usual, counter) = door.usual.get_or_init(|| (key.to_owned(), door.metrics.verdict(key, "ok")));
+        if usual == key {
+            counter.inc();
+        } else {
+            door.metrics.verdict(key, "ok").inc();
+        }
         let incoming = verified.incoming();
         let used = verified.key().and_then(|key| door.uses.iter().find(|(_, id)| id == key));
         if let Some((used, _)) = used {
@@ -456,7 +460,8 @@ impl Door {
 /// Adds the headers that are stored: all but credentials, and those that carry the topic's secret itself.
 fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic) {
     for (name, value) in headers {
-        let credential = *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
+        let reserved = name.as_str().starts_with(RESERVED);
+        let credential = reserved || *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
         if !credential
             && !topic.validator.secret_headers().contains(name)
             && !topic.validator.shows_secret(value.as_bytes())

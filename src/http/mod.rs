@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod answer;
 mod body;
+pub mod bus;
 mod client;
 pub mod ingest;
 pub mod listener;

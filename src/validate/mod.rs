@@ -7,6 +7,7 @@ mod build;
 pub mod doctor;
 mod handshake;
 mod leak;
+pub mod plugin_token;
 mod presets;
 mod token;
 
