@@ -204,11 +204,13 @@ impl Ingest {
     pub async fn take(&self, request: Request<Body>, peer: Option<IpAddr>, lane: &Lane) -> Answer {
         let began = Instant::now();
         let site = self.site.load_full();
+        let client = client::address(request.headers(), peer, &site.trusted_proxies);
+        let seen = Seen::head(&request, peer, client);
         let Some(name) = request.uri().path().strip_prefix(site.prefix.as_str()) else {
-            return self.turn_away(None, began, &request, peer, Refusal::UnknownPath);
+            return self.turn_away(None, began, &seen, Refusal::UnknownPath);
         };
         let Some(door) = site.topics.get(name) else {
-            return self.turn_away(None, began, &request, peer, Refusal::UnknownTopic);
+            return self.turn_away(None, began, &seen, Refusal::UnknownTopic);
         };
         if request.method() != Method::POST {
             if request.method() == Method::GET
@@ -217,10 +219,8 @@ impl Ingest {
                 door.metrics.answered(reply.status, began.elapsed());
                 return reply::handshake(reply);
             }
-            return self.turn_away(Some(door), began, &request, peer, Refusal::Method);
+            return self.turn_away(Some(door), began, &seen, Refusal::Method);
         }
-        let client = client::address(request.headers(), peer, &site.trusted_proxies);
-        let seen = Seen { client, ..Seen::head(&request, peer) };
         let answer = match self.before_the_body(door, &seen) {
             Err(refusal) => refusal.answer(has_body(request.headers())),
             Ok(length) => self.with_body(door, site.body_timeout, request, length, (peer, client), lane).await,
@@ -230,14 +230,7 @@ impl Ingest {
     }
 
     /// Ends a request that is for no topic, or is no event.
-    fn turn_away(
-        &self,
-        door: Option<&Door>,
-        began: Instant,
-        request: &Request<Body>,
-        peer: Option<IpAddr>,
-        refusal: Refusal,
-    ) -> Answer {
+    fn turn_away(&self, door: Option<&Door>, began: Instant, seen: &Seen<'_>, refusal: Refusal) -> Answer {
         let (label, reason) = match refusal {
             Refusal::UnknownPath => ("unknown_path", "there is nothing at this path"),
             Refusal::UnknownTopic => ("unknown_topic", "there is no such topic"),
@@ -245,10 +238,10 @@ impl Ingest {
         };
         let topic = door.map_or("", |door| door.topic.name.as_str());
         let cause = Cause { topic, status: refusal.status().as_u16(), label, reason: reason.into() };
-        self.rejections.record(&Seen::head(request, peer), cause);
+        self.rejections.record(seen, cause);
         let metrics = door.map_or(&self.unknown, |door| &door.metrics);
         metrics.answered(refusal.status().as_u16(), began.elapsed());
-        refusal.answer(has_body(request.headers()))
+        refusal.answer(has_body(seen.headers))
     }
 
     /// What can be refused without the body, and the length it says it has.
@@ -393,7 +386,7 @@ impl Ingest {
         let topic = door.topic.name.as_str();
         if let Some(suppressed) = self.quiet.may_speak(topic, label) {
             let client = seen.client.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(topic, client, label, reason = &*reason, suppressed, "refused a request");
+            tracing::warn!(topic = %topic, client, label, reason = &*reason, suppressed, "refused a request");
         }
         self.rejections.record(seen, Cause { topic, status: refusal.status().as_u16(), label, reason });
         refusal

@@ -143,7 +143,11 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/rejections",
         does: "The last refused requests, newest first and without secrets",
-        query: &[("topic", "only those to this topic"), ("limit", "at most so many, 1 to 500")],
+        query: &[
+            ("topic", "only those to this topic"),
+            ("limit", "at most so many, 1 to 500"),
+            ("before", "the `next` of the page before"),
+        ],
         takes: None,
         gives: Gives::Json(of::<api::rejections::Rejections>),
     },
