@@ -193,7 +193,7 @@ fn welcome(app: &App, base_path: &str, journal: &Path, calls: &[Call]) -> String
     let mut text = String::from("forebay dev: everything here is gone when it stops, with Ctrl-C\n\n");
     let _ =
         writeln!(text, "  ingress  {}{base_path}/http/TOPIC", if reached.0.is_empty() { &reached.1 } else { ingress });
-    let _ = writeln!(text, "  admin    http://{admin}/metrics");
+    let _ = writeln!(text, "  page     http://{admin}/");
     let _ = writeln!(text, "  journal  {}", journal.display());
     text.push_str("\nPaste a line into another shell:\n");
     for call in calls {

@@ -6,6 +6,7 @@
 //! segment.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use uuid::Uuid;
 
@@ -104,6 +105,41 @@ pub(super) fn walk<'a>(bytes: &'a [u8], mut each: impl FnMut(Entry<'a>)) -> bool
         each(entry);
     }
     true
+}
+
+/// The most bytes of an entry.
+const MAX_ENTRY: usize = FIXED + 255 + 1024 + 1024;
+
+/// How much of an index is in memory at once where not all of it is needed.
+const CHUNK: usize = 256 * 1024;
+
+/// As [`walk`], over a file of which only a piece is in memory, until there are no more entries or it is told to stop.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub(super) fn walk_file(
+    disk: &dyn Disk,
+    name: &str,
+    mut each: impl FnMut(&Entry<'_>) -> ControlFlow<()>,
+) -> io::Result<()> {
+    let file = disk.open(name)?;
+    let mut buffer = vec![0; CHUNK];
+    let (mut offset, mut have) = (0, 0);
+    loop {
+        let read = file.read_at(&mut buffer[have..], offset)?;
+        offset += read as u64;
+        have += read;
+        let mut rest = &buffer[..have];
+        while read == 0 || rest.len() >= MAX_ENTRY {
+            let Some(entry) = first(&mut rest) else { return Ok(()) };
+            if each(&entry).is_break() {
+                return Ok(());
+            }
+        }
+        let left = rest.len();
+        buffer.copy_within(have - left..have, 0);
+        have = left;
+    }
 }
 
 fn first<'a>(rest: &mut &'a [u8]) -> Option<Entry<'a>> {

@@ -23,6 +23,7 @@ pub mod commit;
 mod dedupe;
 pub mod disk;
 mod index;
+pub mod lookup;
 mod reader;
 mod recover;
 mod segment;
@@ -142,6 +143,8 @@ struct Shared {
     spares: Mutex<Vec<String>>,
     /// Indexes whose segments are gone, each with its newest event.
     orphans: Mutex<BTreeMap<u64, Millis>>,
+    /// What segments and indexes have, but for the segment that is being written.
+    spans: Mutex<BTreeMap<u64, lookup::Span>>,
     watches: Mutex<Watches>,
     holds: Mutex<Vec<Arc<Hold>>>,
     /// Holds everything until all readers from before this start have their holds.
@@ -300,6 +303,7 @@ impl Journal {
             segments: RwLock::new(found.segments),
             spares: Mutex::new(found.spares),
             orphans: Mutex::new(found.orphans),
+            spans: Mutex::new(found.spans),
             watches: Mutex::default(),
             holds: Mutex::default(),
             opening: Arc::new(Hold::new(Seq(0))),
@@ -426,6 +430,12 @@ impl Journal {
         let mut watches = lock(&self.shared.watches);
         // Events are offered under this lock, a batch at a time.
         watches.add(wants, self.shared.commit.offered().next())
+    }
+
+    /// Whether anybody who watches wants events of a topic and type.
+    #[must_use]
+    pub fn is_watched(&self, topic: &str, kind: Option<&str>) -> bool {
+        lock(&self.shared.watches).any_wants(topic, kind)
     }
 
     /// Takes a [`Journal::watch`] back.

@@ -17,6 +17,7 @@ use super::codec::{self, DedupeKey, SEGMENT_HEAD, SegmentHead};
 use super::dedupe::Dedupe;
 use super::disk::{Disk, DiskFile};
 use super::index;
+use super::lookup::Span;
 use super::segment::{Scanner, Segment, index_name, log_name, number_in};
 use super::writer::is_spare;
 use crate::event::{Millis, Seq};
@@ -36,6 +37,8 @@ pub(super) struct Recovered {
     pub spares: Vec<String>,
     /// Indexes whose segments are gone, each with its newest event.
     pub orphans: BTreeMap<u64, Millis>,
+    /// What is in each segment and index.
+    pub spans: BTreeMap<u64, Span>,
     /// Recorded events that are damaged, as far as it is known: the first of each stretch, and how many.
     pub damaged: Vec<(Seq, u64)>,
     /// Records of the last batch that were never promised to anybody and are not whole.
@@ -104,6 +107,7 @@ pub(super) fn recover(
         dedupe: Dedupe::new(window, limit),
         spares: names.into_iter().filter(|name| is_spare(name)).collect(),
         orphans: BTreeMap::new(),
+        spans: BTreeMap::new(),
         damaged: Vec::new(),
         torn: false,
     };
@@ -284,9 +288,9 @@ fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration,
         let segment = found.segments.get(&base);
         let mut bytes = index::load(disk, &index_name(Seq(base))).unwrap_or_default();
         let last = found.segments.range(base + 1..).next().map_or(found.last.0, |(next, _)| next - 1);
-        let (mut newest, mut entries, mut reached) = (Millis(0), Vec::new(), base - 1);
+        let (mut span, mut entries, mut reached) = (None, Vec::new(), base - 1);
         let mut whole = index::walk(&bytes, |entry| {
-            newest = newest.max(entry.time);
+            Span::add(&mut span, entry.time, entry.id);
             reached = entry.seq.0;
             if entry.key != DedupeKey::default() {
                 entries.push((entry.time, entry.key, entry.id));
@@ -298,14 +302,16 @@ fn load_indexes(disk: &dyn Disk, indexes: &[u64], now: Millis, window: Duration,
             bytes = scan_whole(disk, segment, last);
             rewrite_index(disk, Seq(base), &bytes);
             entries.clear();
-            newest = Millis(0);
+            span = None;
             index::walk(&bytes, |entry| {
-                newest = newest.max(entry.time);
+                Span::add(&mut span, entry.time, entry.id);
                 if entry.key != DedupeKey::default() {
                     entries.push((entry.time, entry.key, entry.id));
                 }
             });
         }
+        found.spans.extend(span.map(|span| (base, span)));
+        let newest = span.map_or(Millis(0), |span| span.times.1);
         if let Some(segment) = segment {
             segment.newest.store(newest.0, Ordering::Relaxed);
         }

@@ -116,14 +116,16 @@ pub(super) fn retire(shared: &Arc<Shared>, keeper: &dyn Keeper, now: Millis) {
         }
         recover::save_index(&*shared.disk, &segment, end - 1);
         segment.retired.store(true, Ordering::SeqCst);
+        // At every moment it is known of one or the other, so that nobody who lists events misses any.
+        lock(&shared.orphans).insert(segment.base.0, segment.newest());
         shared.segments_mut().remove(&segment.base.0);
         if let Err(error) = put_away(shared, &segment) {
             tracing::warn!(%error, segment = segment.base.0, "cannot remove a journal segment");
             // It stays, and so do all younger ones: a hole between segments looks like lost events at the next start.
             shared.add_segment(&Arc::new(segment.again()));
+            lock(&shared.orphans).remove(&segment.base.0);
             break;
         }
-        lock(&shared.orphans).insert(segment.base.0, segment.newest());
         // How much is to go follows from what is free by now.
         if let Ok(free) = shared.disk.free() {
             shared.stats.free.store(free, Ordering::Relaxed);
@@ -210,6 +212,7 @@ fn drop_old_indexes(shared: &Shared, now: Millis) {
         {
             tracing::warn!(%error, name, "cannot remove an old index file");
         }
+        lock(&shared.spans).remove(&base);
         false
     });
 }

@@ -10,6 +10,7 @@ use super::codec::{self, Record, SEGMENT_HEAD, SegmentHead};
 use super::commit::lock;
 use super::disk::DiskFile;
 use super::index::{self, IndexWriter};
+use super::lookup::Span;
 use super::segment::{Segment, index_name, log_name, number_in, spare_name};
 use super::watch::Position;
 use super::{Shared, Sync};
@@ -33,6 +34,7 @@ struct OpenSegment {
     offset: u64,
     /// The length of the file with the space that was reserved.
     size: u64,
+    span: Option<Span>,
 }
 
 /// Why a batch could not be written.
@@ -165,6 +167,7 @@ impl Writer {
         let mut seq = first;
         for record in batch {
             let (topic, kind) = record.names();
+            Span::add(&mut open.span, record.time, record.id);
             watches.offer(topic, kind, Position { seq, place: Some((open.segment.base, offset)) });
             offset += codec::padded(record.len());
             seq = seq.next();
@@ -185,6 +188,9 @@ impl Writer {
 
     /// Ends a segment that is full. What little is unused stays with the file, so that it can be used again.
     fn leave_segment(&mut self) {
+        if let Some(OpenSegment { segment, span: Some(span), .. }) = &self.open {
+            lock(&self.shared.spans).insert(segment.base.0, *span);
+        }
         if self.open.as_ref().is_some_and(|open| open.segment.recyclable && open.size - open.offset <= open.size / 4) {
             self.open = None;
         } else {
@@ -254,7 +260,7 @@ impl Writer {
         let index = IndexWriter::create(&*shared.disk, &index_name(base));
         // There is one more segment: perhaps another one can go, and be used again.
         shared.stats.wake_sweeper();
-        Ok(OpenSegment { segment, file, index, offset: SEGMENT_HEAD, size })
+        Ok(OpenSegment { segment, file, index, offset: SEGMENT_HEAD, size, span: None })
     }
 
     /// Opens the first segment of this start, so that an unusable disk is found out before anything is accepted.

@@ -5,8 +5,10 @@
 //! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
+mod bus;
 pub mod letters;
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,7 +22,9 @@ use super::commit::lock;
 use super::{Hold, Keeper};
 use crate::event::{Event, EventId, Millis, Seq};
 
+pub use bus::BusRow;
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -316,6 +320,14 @@ impl State {
     /// When the state cannot be read.
     pub async fn kept(&self, seq: Seq) -> Result<Option<Event>, String> {
         self.ask(move |store| store.kept(seq)).await?
+    }
+
+    /// The same by the event's id: it may be kept for longer than the log's indexes know it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn kept_by_id(&self, id: EventId) -> Result<Option<Event>, String> {
+        self.ask(move |store| store.kept_by_id(id)).await?
     }
 
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the

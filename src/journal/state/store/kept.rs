@@ -1,6 +1,6 @@
 //! Events that are still owed or dead when the log has let them go, and what is remembered of attempts.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use uuid::Uuid;
 
 use super::rows::{ATTEMPTS, attempt, kept_checksum, number, seq};
@@ -54,7 +54,17 @@ impl Store {
     }
 
     pub(in crate::journal::state) fn kept(&self, wanted: Seq) -> Result<Option<Event>, String> {
-        let sql = "SELECT seq, id, time, topic, type, delivery_id, headers, body, checksum FROM kept WHERE seq = ?1";
+        self.kept_where("seq = ?1", number(wanted.0))
+    }
+
+    pub(in crate::journal::state) fn kept_by_id(&self, wanted: EventId) -> Result<Option<Event>, String> {
+        self.kept_where("id = ?1", wanted.0.as_bytes())
+    }
+
+    fn kept_where(&self, condition: &str, wanted: impl ToSql) -> Result<Option<Event>, String> {
+        let sql = format!(
+            "SELECT seq, id, time, topic, type, delivery_id, headers, body, checksum FROM kept WHERE {condition}"
+        );
         let read = |row: &Row<'_>| -> rusqlite::Result<Option<Event>> {
             let event = Event {
                 seq: seq(row, 0)?,
@@ -68,7 +78,7 @@ impl Store {
             };
             Ok((row.get::<_, i64>(8)? == kept_checksum(&event)).then_some(event))
         };
-        match self.db.query_row(sql, [number(wanted.0)], read).optional() {
+        match self.db.query_row(&sql, [wanted], read).optional() {
             Ok(found) => Ok(found.flatten()),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(text(error)),

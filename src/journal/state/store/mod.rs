@@ -3,6 +3,7 @@
 //! Every row carries a checksum, since `SQLite` has none: a row that was changed by anything but this program makes its
 //! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
 
+mod bus;
 mod kept;
 mod letters;
 mod rows;
@@ -10,6 +11,7 @@ mod schema;
 mod steered;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;

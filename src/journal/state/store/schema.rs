@@ -78,6 +78,7 @@ const ADDED: &[(&str, &str)] = &[
 /// them, so they are made anew at each start.
 const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS deliveries_by_seq ON deliveries (seq);
+CREATE INDEX IF NOT EXISTS kept_by_id ON kept (id);
 CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (id) WHERE dead = 1;
 CREATE INDEX IF NOT EXISTS deliveries_recalled ON deliveries (subscriber, seq) WHERE dead = 2;
 REINDEX deliveries_by_seq;
@@ -90,6 +91,8 @@ REINDEX deliveries_recalled;
 pub(super) fn prepare(db: &Connection, version: i64) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(super::bus::SCHEMA)?;
+    transaction.execute_batch(super::uses::SCHEMA)?;
     for (table, column) in ADDED {
         let name = column.split(' ').next().unwrap_or_default();
         let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";

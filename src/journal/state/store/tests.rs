@@ -217,8 +217,12 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
     }
 }
 
+/// By its number, and no other by its id.
 fn kept(state: &State, seq: u64) -> Option<Event> {
-    runtime().block_on(state.kept(Seq(seq))).expect("read")
+    let kept = runtime().block_on(state.kept(Seq(seq))).expect("read");
+    let by_id = runtime().block_on(state.kept_by_id(owed(seq, false).id)).expect("read");
+    assert_eq!(by_id.map(|event| event.seq), kept.as_ref().map(|event| event.seq));
+    kept
 }
 
 #[test]
