@@ -289,6 +289,8 @@ impl Worker {
         self.unsettled = Some(Instant::now());
         self.settle();
         self.journal.unwatch(&self.watch);
+        // Nobody delivers beside a successor.
+        self.calls.shutdown().await;
         self.recent
     }
 
