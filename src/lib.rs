@@ -6,13 +6,13 @@
 //! Read in this order:
 //!
 //! - the words: [`event`] has what travels (`Incoming`, `Event`); [`name`] and [`secret`] are what a configuration gives
-//!   names and keys; [`signature`] is the one HMAC scheme; [`json`] and [`metrics`] are what they say; [`api`] is how the
-//!   admin API speaks;
+//!   names and keys; [`signature`] is the one HMAC scheme; [`json`], [`trace`] and [`metrics`] are what they say; [`api`]
+//!   is how the admin API speaks;
 //! - the outside shape: [`config`] is the TOML file exactly as written;
 //! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
 //! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
 //! - the way out: [`route`] decides who wants an event, [`sink`] has the places events go to, [`deliver`] is one worker a
-//!   subscriber;
+//!   subscriber; [`bus`] has the subscribers that read for themselves, as Backstage's do;
 //! - the doors: [`mod@http`] listens, and turns outcomes into statuses;
 //! - the whole: [`plan`] is a configuration as meant, [`app`] opens it, runs it and stops it;
 //! - the hand: [`cli`], [`command`] and [`logging`].
@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod name;
 pub mod secret;
 pub mod signature;
+pub mod trace;
 
 pub mod config;
 
@@ -36,6 +37,7 @@ pub mod validate;
 
 pub mod journal;
 
+pub mod bus;
 pub mod deliver;
 pub mod route;
 pub mod sink;

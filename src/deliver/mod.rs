@@ -3,7 +3,9 @@
 //! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
 //! - [`keeper`] sees to it that each subscriber has one worker, whatever becomes of the configuration;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
-//! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
+//! - [`owed`] is what was refused and not given up; [`recent`] what went well lately; [`backlog`] counts what was not read
+//!   yet; [`status`] shows it;
+//! - [`steer`] is what operators see and do; [`trace`] what became of one event.
 //!
 //! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
 
@@ -11,10 +13,14 @@ mod backlog;
 mod breaker;
 mod keeper;
 mod owed;
+mod recent;
 pub mod retry;
 pub mod status;
+pub mod steer;
+pub mod trace;
 mod worker;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +73,13 @@ pub struct Subscriber {
     pub order: Order,
 }
 
+impl Subscriber {
+    /// What it wants, for the record.
+    fn wanted(&self) -> String {
+        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// All subscribers at work.
 #[derive(Debug)]
 pub struct Deliveries {
@@ -85,7 +98,7 @@ impl Deliveries {
         state: &State,
         metrics: &Metrics,
     ) -> Result<Self, String> {
-        let field = Arc::new(Field::new(journal, state, metrics));
+        let field = Arc::new(Field::new(journal, state, metrics)?);
         let mut ready = Vec::new();
         for (subscriber, sink) in subscribers {
             let newcomer = Newcomer::new(journal, subscriber, sink);
@@ -142,6 +155,7 @@ impl Deliveries {
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
+            shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
     }
 

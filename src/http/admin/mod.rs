@@ -13,8 +13,10 @@ mod events;
 mod guard;
 mod openapi;
 mod page;
+mod rejections;
 mod request;
 mod routes;
+mod secrets;
 mod settings;
 mod tail;
 mod topics;
@@ -39,6 +41,7 @@ use super::ingest::Ingest;
 use super::reply::{self, Answer};
 use super::server::Service;
 use request::Asked;
+pub(in crate::http) use request::percent;
 use routes::{Call, Found};
 
 /// Gives the metrics as they are now.
@@ -130,6 +133,9 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Rejections => rejections::list(self, asked),
+            Call::Rejection => rejections::show(self, asked).await,
+            Call::Secrets => secrets::list(self, asked),
             Call::OpenApi => openapi::answer(asked),
             Call::Events => events::list(self, asked).await,
             Call::Event => events::show(self, asked).await,
