@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::AdminDoor;
@@ -161,22 +161,27 @@ fn joined(headers: &Headers) -> BTreeMap<String, String> {
     all
 }
 
+/// A body whose turn ends when it is sent.
+struct Turn {
+    body: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Turn {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
 pub(super) async fn body(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trouble> {
     asked.only(&[])?;
-    let Ok(turn) = Arc::clone(&door.browse.bodies).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&door.browse.bodies).try_acquire_owned() else {
         return Err(Trouble::Unavailable("too many bodies are being read at once: try again".into()));
     };
     let Some(event) = known(door, asked).await?.event else {
         return Err(Trouble::Gone("retention has removed the body, or it is damaged".into()));
     };
-    /// A body whose turn ends when it is sent.
-    struct Turn(Bytes, #[expect(dead_code, reason = "held")] tokio::sync::OwnedSemaphorePermit);
-    impl AsRef<[u8]> for Turn {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-    let mut answer = Response::new(Body::from(Bytes::from_owner(Turn(event.body, turn))));
+    let mut answer = Response::new(Body::from(Bytes::from_owner(Turn { body: event.body, _permit: permit })));
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(harmless(event.headers.get("content-type"))));

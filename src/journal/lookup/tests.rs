@@ -106,7 +106,7 @@ impl Library {
         let n = self.made;
         let topic = ["github", "gitlab", "bitbucketCloud"][usize::try_from(n % 3).expect("small")];
         let kind = [None, Some("push"), Some("repo:push"), Some("pull")][usize::try_from(n / 3 % 4).expect("small")];
-        let delivery_id = (n % 5 != 0).then(|| format!("Delivery-{n}"));
+        let delivery_id = (!n.is_multiple_of(5)).then(|| format!("Delivery-{n}"));
         // The clock goes on, and back an hour every hundred events.
         let count = i64::try_from(n).expect("small");
         let time = Millis(BEGIN + count * 1000 - count / 100 * 3_600_000);
@@ -174,7 +174,9 @@ fn query(terms: Terms<'_>) -> Query {
 
 /// But for their places.
 fn plain(mut all: Vec<Found>) -> Vec<Found> {
-    all.iter_mut().for_each(|found| found.position.place = None);
+    for found in &mut all {
+        found.position.place = None;
+    }
     all
 }
 
