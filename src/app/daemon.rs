@@ -1,5 +1,6 @@
 //! What runs, and what of the configuration is in force: shared by the doors and by whoever steers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +15,9 @@ use crate::http::ingest::Ingest;
 use crate::journal::Journal;
 use crate::journal::state::State;
 use crate::metrics::Metrics;
-use crate::name::SubscriberName;
+use crate::name::{SubscriberName, TopicName};
 use crate::plan::{Plan, Written};
+use crate::secret::KeyLabel;
 
 /// See the module.
 pub(super) struct Daemon {
@@ -89,9 +91,16 @@ impl Daemon {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let (journal, metrics) = (&self.journal, &self.metrics);
         self.deliveries.show(Millis::now());
+        metrics.ready.set((!self.ingest.is_draining() && journal.is_writable()).into());
         metrics.journal_bytes.set(number(journal.bytes()));
         metrics.journal_free.set(number(journal.stats().free.load(Ordering::Relaxed)));
         metrics.journal_damaged.set(number(journal.stats().damaged()));
         metrics.render()
     }
+}
+
+/// Shows how long the secrets of topics are valid.
+pub(super) fn show_secrets(metrics: &Metrics, keys: &BTreeMap<TopicName, Vec<KeyLabel>>) {
+    let all = keys.iter().flat_map(|(topic, keys)| keys.iter().map(move |key| (topic, key)));
+    metrics.secrets(all.map(|(topic, key)| (topic.as_str(), key.id.as_str(), key.not_after)));
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::daemon::{Daemon, InForce};
+use super::daemon::{Daemon, InForce, show_secrets};
 use crate::api::settings::{Change, Reloaded};
 use crate::deliver::Subscriber;
 use crate::name::SubscriberName;
@@ -117,7 +117,8 @@ impl Daemon {
             let _runtime = self.runtime.enter();
             self.deliveries.replace(&turnover.gone, turnover.come, PATIENCE);
         }
-        self.ingest.change(&plan.ingress, plan.topics, &self.metrics);
+        self.ingest.change(&plan.ingress, plan.topics, &self.metrics, plan.admin.rejections);
+        show_secrets(&self.metrics, &plan.keys);
         self.guard.change(plan.admin.token, &plan.admin.listen, &plan.admin.hosts);
         (source.log)(plan.log);
         *self.in_force() = later;

@@ -20,6 +20,7 @@ pub mod steer;
 pub mod trace;
 mod worker;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -154,6 +155,7 @@ impl Deliveries {
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
+            shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
     }
 

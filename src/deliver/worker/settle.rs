@@ -22,13 +22,14 @@ impl Worker {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         assert_eq!(batch.len(), outcomes.len(), "a sink answers for each delivery");
-        self.metrics.attempt_seconds.observe(took.as_secs_f64());
         let now = Millis::now();
         self.unsettled.get_or_insert_with(Instant::now);
         // Whatever was alone was all there was.
         self.alone = false;
         let mut refused = false;
         for (delivery, outcome) in batch.into_iter().zip(outcomes) {
+            // Each took as long as the call that it was in.
+            self.metrics.attempt_seconds.observe(took.as_secs_f64());
             let begun = self.under_way.remove(&delivery.event.seq);
             match outcome {
                 Ok(receipt) => self.delivered(&delivery, receipt, now, took),

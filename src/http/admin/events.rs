@@ -18,7 +18,8 @@ use crate::event::{Event, EventId, Headers, Millis, Seq};
 use crate::http::answer::Body;
 use crate::http::reply::Answer;
 use crate::journal::lookup::Found;
-use crate::journal::state::{Refusals, State};
+use crate::journal::state::State;
+use crate::journal::state::letters::Refused;
 
 /// How many look into the journal at once; others wait. It costs processor time that the ingress needs.
 const MAX_LOOKING: usize = 2;
@@ -83,7 +84,7 @@ fn cursor(text: &str) -> Result<Seq, Trouble> {
 }
 
 /// An event in a few words.
-pub(super) fn summary(found: &Found, refused: Refusals) -> EventSummary {
+pub(super) fn summary(found: &Found, refused: Refused) -> EventSummary {
     EventSummary {
         id: found.id.to_string(),
         seq: found.seq.0,

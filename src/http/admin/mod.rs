@@ -13,8 +13,10 @@ mod events;
 mod guard;
 mod openapi;
 mod page;
+mod rejections;
 mod request;
 mod routes;
+mod secrets;
 mod settings;
 mod tail;
 mod topics;
@@ -131,6 +133,9 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Rejections => rejections::list(self, asked),
+            Call::Rejection => rejections::show(self, asked).await,
+            Call::Secrets => secrets::list(self, asked),
             Call::OpenApi => openapi::answer(asked),
             Call::Events => events::list(self, asked).await,
             Call::Event => events::show(self, asked).await,

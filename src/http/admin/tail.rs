@@ -23,7 +23,7 @@ use crate::event::{Millis, Seq};
 use crate::http::answer::Body;
 use crate::http::reply::Answer;
 use crate::journal::lookup::{Found, Query};
-use crate::journal::state::Refusals;
+use crate::journal::state::letters::Refused;
 use crate::journal::{Journal, Position, Reader, Watch};
 
 /// How long there may be nothing to say. A proxy that thinks a connection dead waits longer; and a client that is gone is
@@ -158,7 +158,7 @@ fn read(reader: &mut Reader, query: &Query) -> io::Result<String> {
     let mut text = String::new();
     for _ in 0..PIECE {
         let Some(recorded) = reader.next(&mut |topic, kind| query.wants(topic, kind))? else { break };
-        let summary = summary(&Found::from(&recorded.event), Refusals::default());
+        let summary = summary(&Found::from(&recorded.event), Refused::default());
         let data = serde_json::to_string(&summary).map_err(io::Error::other)?;
         write!(text, "id: {}\nevent: event\ndata: {data}\n\n", summary.seq).map_err(io::Error::other)?;
     }

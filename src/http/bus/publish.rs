@@ -27,8 +27,13 @@ struct Envelope<'a> {
 struct Published<'a> {
     #[serde(borrow)]
     topic: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "there")]
     payload: Option<&'a RawValue>,
+}
+
+/// What is there, though it be `null`.
+fn there<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 /// What is to be published.

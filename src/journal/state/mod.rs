@@ -8,6 +8,7 @@
 mod bus;
 pub mod letters;
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::event::{Event, EventId, Millis, Seq};
 
 pub use bus::BusRow;
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,15 +108,6 @@ pub struct Attempt {
     pub answer: Vec<u8>,
     /// How long it took; unknown of what an earlier version has noted.
     pub took: Option<Duration>,
-}
-
-/// How many deliveries of one event were refused and are not done with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Refusals {
-    /// They are tried again.
-    pub retrying: u32,
-    /// They were given up.
-    pub dead: u32,
 }
 
 /// Where a subscriber is.
@@ -337,29 +330,6 @@ impl State {
         self.ask(move |store| store.kept_by_id(id)).await?
     }
 
-<<<<<<< HEAD
-    /// What was refused of each of these events, so far as it is written.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn refused(&self, events: Vec<Seq>) -> Result<BTreeMap<Seq, Refusals>, String> {
-        self.ask(move |store| store.refused(&events)).await?
-    }
-
-    /// As [`State::call`], without holding up a thread.
-    async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> Result<T, String> {
-        let closed = || "the state is closed".to_owned();
-        let (answer, found) = tokio::sync::oneshot::channel();
-        let job = Job::Call(Box::new(move |store| {
-            // Whoever asked may be gone by now.
-            let _ = answer.send(work(store));
-        }));
-        self.jobs.send(job).map_err(|_| closed())?;
-        found.await.map_err(|_| closed())
-    }
-
-=======
->>>>>>> main
     /// Forgets subscribers that are no longer configured and owed nothing. The others are kept as they are, for the
     /// day they are configured again: a name misspelt once must not cost an event. `last`: the last event there is.
     ///

@@ -1,14 +1,12 @@
 //! Events that are still owed or dead when the log has let them go, and what is remembered of attempts.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use uuid::Uuid;
 
 use super::rows::{ATTEMPTS, attempt, kept_checksum, number, seq};
 use super::{Store, is_damage, text};
 use crate::event::{Event, EventId, Headers, Millis, Seq, Text};
-use crate::journal::state::{Attempt, Refusals};
+use crate::journal::state::Attempt;
 
 impl Store {
     /// Forgets the attempts at events before this, but for those that are still owed or dead.
@@ -85,20 +83,6 @@ impl Store {
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(text(error)),
         }
-    }
-
-    pub(in crate::journal::state) fn refused(&self, wanted: &[Seq]) -> Result<BTreeMap<Seq, Refusals>, String> {
-        let sql =
-            "SELECT count(*) FILTER (WHERE dead <> 1), count(*) FILTER (WHERE dead = 1) FROM deliveries WHERE seq = ?1";
-        let query = || -> rusqlite::Result<BTreeMap<Seq, Refusals>> {
-            let mut statement = self.db.prepare_cached(sql)?;
-            let count = |&seq: &Seq| {
-                let row = |row: &Row<'_>| Ok(Refusals { retrying: row.get(0)?, dead: row.get(1)? });
-                Ok((seq, statement.query_row([number(seq.0)], row)?))
-            };
-            wanted.iter().map(count).collect()
-        };
-        query().map_err(text)
     }
 
     pub(in crate::journal::state) fn attempts(&self, name: &str, wanted: Seq) -> Result<Vec<Attempt>, String> {

@@ -11,6 +11,7 @@ mod schema;
 mod steered;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;

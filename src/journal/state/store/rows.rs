@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::event::{Event, EventId, Millis, Seq, Text};
-use crate::journal::state::{Attempt, Change, Cursor, Owed};
+use crate::journal::state::{Attempt, Change, Cursor, Owed, SecretUse};
 
 pub(super) fn number(value: u64) -> i64 {
     value.cast_signed()
@@ -68,6 +68,12 @@ pub(super) fn kept_checksum(event: &Event) -> i64 {
         event.headers.as_wire(),
         &event.body,
     ])
+}
+
+pub(super) fn use_checksum(used: &SecretUse) -> i64 {
+    let last = used.last.map_or(i64::MIN, |last| last.0);
+    let numbers = [used.since.0, last].map(i64::to_le_bytes);
+    checksum(&[used.topic.as_bytes(), used.secret.as_bytes(), numbers.as_flattened()])
 }
 
 /// An owed row, and whether its checksum is right.
