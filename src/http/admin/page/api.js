@@ -13,7 +13,7 @@ const failed = (message, status = 0) => Object.assign(new Error(message), { stat
 
 // A browser may forbid storage; the token then lasts as long as the page.
 let token = '';
-try { token = sessionStorage.getItem(KEY) ?? ''; } catch { /* as said */ }
+try { token = sessionStorage.getItem(KEY) ?? ''; } catch {}
 let asking;
 let declined = false;
 
@@ -23,7 +23,7 @@ function obtain(refused) {
     asking = undefined;
     declined = given === undefined;
     token = given ?? '';
-    try { sessionStorage.setItem(KEY, token); } catch { /* as said */ }
+    try { sessionStorage.setItem(KEY, token); } catch {}
     wake();
   });
   return asking;

@@ -88,10 +88,10 @@ const THEMES = { auto: ['◐', 'as the system'], light: ['○', 'light'], dark: 
 function theme(turn) {
   const names = Object.keys(THEMES);
   let name = document.documentElement.dataset.theme;
-  try { name ??= localStorage.getItem('forebay-theme'); } catch { /* as said */ }
+  try { name ??= localStorage.getItem('forebay-theme'); } catch {}
   name = names[(Math.max(names.indexOf(name), 0) + turn) % names.length];
   document.documentElement.dataset.theme = name;
-  try { localStorage.setItem('forebay-theme', name); } catch { /* as said */ }
+  try { localStorage.setItem('forebay-theme', name); } catch {}
   const [sign, title] = THEMES[name];
   say('theme', sign, `Theme: ${title}`);
   by('theme').setAttribute('aria-label', `Theme: ${title}`);
