@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::plan::{self, EXIT_CONFIG, Loaded};
+use crate::plan::{self, EXIT_CONFIG, Loaded, Report};
 
 /// The exit code for a wrong command line, which is the parser's too.
 const EXIT_USAGE: u8 = 2;
@@ -23,7 +23,10 @@ const EXIT_USAGE: u8 = 2;
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
-        Command::Serve => with_plan(&cli.config, |loaded| serve::run(loaded, &cli.config)),
+        Command::Serve => match plan::load(&cli.config) {
+            Ok(loaded) => serve::run(loaded, &cli.config),
+            Err(report) => serve::refuse(&report, &cli.config),
+        },
         Command::Check => with_plan(&cli.config, |loaded| {
             say(&check::text(&loaded, std::io::stdout().is_terminal()));
             ExitCode::SUCCESS
@@ -41,13 +44,16 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn with_plan(config: &Path, then: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
     match plan::load(config) {
         Ok(loaded) => then(loaded),
-        Err(report) => {
-            let color = std::io::stderr().is_terminal();
-            // Nobody is left to tell if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{}", report.render(color).trim_end());
-            ExitCode::from(EXIT_CONFIG)
-        }
+        Err(report) => refuse(&report),
     }
+}
+
+/// Says everything that is wrong with the configuration, for a person.
+fn refuse(report: &Report) -> ExitCode {
+    let color = std::io::stderr().is_terminal();
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{}", report.render(color).trim_end());
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Writes to standard output. Whoever reads it may have read enough.

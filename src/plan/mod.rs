@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use crate::config::{Difference, Report, Written};
+pub use crate::config::{Difference, Level, Report, Written};
 use crate::config::{Problems, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
@@ -156,6 +156,14 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
     let bytes = std::fs::read(path).map_err(|error| unreadable(format!("cannot read the configuration: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))?;
     parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+}
+
+/// How a file that may be wrong wants the log, as far as it can be told, and else as usual.
+#[must_use]
+pub fn log_of(path: &Path) -> Log {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    journal::log(&Table::root(tree.get_ref(), &Problems::default()))
 }
 
 /// Reads the text of a configuration. `name` is what problems call it; relative paths in it begin in `folder`.
