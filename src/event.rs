@@ -57,6 +57,12 @@ impl Millis {
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// Reads RFC 3339 with any offset; what is finer than a millisecond is cut off.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+    }
+
     /// The whole seconds of it.
     #[must_use]
     pub fn seconds(self) -> i64 {
@@ -238,5 +244,7 @@ mod tests {
     fn time_is_rfc_3339_with_milliseconds() {
         assert_eq!(Millis(1_795_420_800_123).to_string(), "2026-11-23T08:00:00.123Z");
         assert_eq!(Millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Millis::parse("2026-11-23T09:00:00.123456+01:00"), Some(Millis(1_795_420_800_123)));
+        assert_eq!(Millis::parse("2026-11-23T09:00:00"), None, "nobody knows where");
     }
 }

@@ -12,7 +12,7 @@
 //! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
 //! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
 //! - the way out: [`route`] decides who wants an event, [`sink`] has the places events go to, [`deliver`] is one worker a
-//!   subscriber;
+//!   subscriber; [`bus`] has the subscribers that read for themselves, as Backstage's do;
 //! - the doors: [`mod@http`] listens, and turns outcomes into statuses;
 //! - the whole: [`plan`] is a configuration as meant, [`app`] opens it, runs it and stops it;
 //! - the hand: [`cli`], [`command`] and [`logging`].
@@ -37,6 +37,7 @@ pub mod validate;
 
 pub mod journal;
 
+pub mod bus;
 pub mod deliver;
 pub mod route;
 pub mod sink;

@@ -17,9 +17,10 @@ use std::time::Duration;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::Listen;
-use crate::http::admin::{AdminDoor, Guard};
+use crate::http::admin::{AdminDoor, Browse, Guard};
 use crate::http::ingest::Ingest;
 use crate::http::listener::Listener;
+use crate::http::matches::Matches;
 use crate::http::server::{Limits, Server};
 use crate::journal::disk::{Disk, RealDisk};
 use crate::journal::{Journal, Opening, Sync};
@@ -89,6 +90,8 @@ pub struct App {
     daemon: Arc<Daemon>,
     ingress: Server,
     admin: Option<Server>,
+    /// Saves from time to time when secrets last matched.
+    keeping: tokio::task::JoinHandle<()>,
     /// Where the ingress listens.
     pub ingress_addresses: Vec<String>,
     /// Where the admin listener listens.
@@ -145,7 +148,9 @@ impl App {
             crate::deliver::tell_of(&gone);
         }
         let deliveries = Deliveries::start(sinks, &journal, &state, &metrics).map_err(|why| failed(what())(&why))?;
-        let ingest = Arc::new(Ingest::new(&settings, plan.topics, journal.clone(), &metrics));
+        let matches = Arc::new(Matches::new(state.secret_uses().map_err(|why| failed(what())(&why))?));
+        let kept = (plan.admin.rejections, Arc::clone(&matches));
+        let ingest = Arc::new(Ingest::new(&settings, plan.topics, journal.clone(), &metrics, kept));
 
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits {
@@ -177,12 +182,14 @@ impl App {
                 guard: Arc::clone(&daemon.guard),
                 metrics: Box::new(move || render.metrics()),
                 desk: Arc::clone(&daemon) as _,
+                browse: Browse::new(daemon.state.clone()),
             };
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)
         };
         let ingress = Server::start("ingress", ingress, &ingest, limits).map_err(serve)?;
-        Ok(Self { daemon, ingress, admin, ingress_addresses, admin_addresses, _lock: lock })
+        let keeping = tokio::spawn(matches.keep(daemon.state.clone()));
+        Ok(Self { daemon, ingress, admin, keeping, ingress_addresses, admin_addresses, _lock: lock })
     }
 
     /// Whether a write of the journal has failed: nothing is accepted any more, and only a restart helps.
@@ -205,7 +212,7 @@ impl App {
 
     /// Stops in order: accept nothing, finish open requests, finish current attempts, close the journal.
     pub async fn stop(self) {
-        let Self { daemon, ingress, admin, .. } = self;
+        let Self { daemon, ingress, admin, keeping, .. } = self;
         let deadline = tokio::time::Instant::now() + daemon.in_force().drain_timeout;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         daemon.ingest.drain();
@@ -215,6 +222,12 @@ impl App {
             admin.stop(left().min(Duration::from_secs(1))).await;
         }
         daemon.deliveries.stop(left()).await;
+        keeping.abort();
+        // It holds the state, which closes when nobody does any more.
+        let _ = keeping.await;
+        if let Err(error) = daemon.ingest.matches().save(&daemon.state).await {
+            tracing::warn!(error, "cannot save when secrets last matched");
+        }
         let (journal, state) = (daemon.journal.clone(), daemon.state.clone());
         drop(daemon);
         let closed = tokio::task::spawn_blocking(move || {

@@ -126,7 +126,7 @@ impl Daemon {
             let _runtime = self.runtime.enter();
             self.deliveries.replace(&turnover.gone, turnover.come, PATIENCE);
         }
-        self.ingest.change(&plan.ingress, plan.topics, &self.metrics);
+        self.ingest.change(&plan.ingress, plan.topics, &self.metrics, plan.admin.rejections);
         show_secrets(&self.metrics, &plan.keys);
         self.guard.change(plan.admin.token, &plan.admin.listen, &plan.admin.hosts);
         (source.log)(plan.log);

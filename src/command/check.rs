@@ -8,7 +8,7 @@ use crate::http::Listen;
 use crate::journal::Sync;
 use crate::plan::{Loaded, LogFormat, Plan};
 use crate::secret::KeyLabel;
-use crate::sink::{LineFormat, Settings, file, webhook};
+use crate::sink::{Address, LineFormat, Settings, file, webhook};
 use crate::topic::Topic;
 
 /// The whole answer of `check` to a good configuration. The last line says that it is one.
@@ -191,21 +191,6 @@ fn webhook_lines(out: &mut String, webhook: &webhook::Settings) -> fmt::Result {
         line(out, "show", cert.display())?;
     }
     Ok(())
-}
-
-/// A URL without its query and the end of its path, in which tokens are carried.
-struct Address<'a>(&'a http::Uri);
-
-impl Display for Address<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let authority = self.0.authority().map_or("", |authority| authority.as_str());
-        write!(f, "{}://{authority}", self.0.scheme_str().unwrap_or_default())?;
-        let path = self.0.path();
-        // Chat services put the token into the path, behind its first parts.
-        let shown = path.match_indices('/').nth(2).map_or(path, |(end, _)| &path[..end]);
-        f.write_str(shown)?;
-        if shown.len() < path.len() || self.0.query().is_some() { f.write_str("/...") } else { Ok(()) }
-    }
 }
 
 fn line(out: &mut String, name: &str, value: impl Display) -> fmt::Result {

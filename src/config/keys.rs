@@ -3,7 +3,7 @@
 use super::suggest;
 
 /// The tables by name, `*` for the name a user gives, and their keys in the order of the reference.
-pub const TABLES: [(&str, &[&str]); 18] = [
+pub const TABLES: [(&str, &[&str]); 19] = [
     ("", &["ingress", "admin", "journal", "log", "topics", "subscribers"]),
     (
         "ingress",
@@ -20,7 +20,8 @@ pub const TABLES: [(&str, &[&str]); 18] = [
             "drain_timeout",
         ],
     ),
-    ("admin", &["listen", "token", "hosts"]),
+    ("admin", &["listen", "token", "hosts", "rejections"]),
+    ("admin.rejections", &["keep", "bodies"]),
     ("journal", &["path", "sync", "retain", "min_free"]),
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),

@@ -42,6 +42,11 @@ impl Breaker {
         }
     }
 
+    /// When the next probe may go out, while the endpoint is failing.
+    pub(super) fn leave_at(&self) -> Option<Instant> {
+        self.probe_at
+    }
+
     /// Whether nothing was refused since the last success. Asked at each refusal, for the log.
     pub(super) fn is_first_refusal(&mut self) -> bool {
         !std::mem::replace(&mut self.refused, true)
@@ -49,6 +54,11 @@ impl Breaker {
 
     pub(super) fn is_failing(&self) -> bool {
         self.probe_at.is_some()
+    }
+
+    /// Has the next probe go out at once: somebody has reason to think that the endpoint is well again.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.probe_at = self.probe_at.map(|at| at.min(now));
     }
 
     /// Answers whether the endpoint was failing and is not any more.
@@ -108,6 +118,8 @@ mod tests {
             assert_eq!(breaker.leave(until), Leave::Probe);
         }
         assert_eq!(last, SLOWEST);
+        breaker.hurry(now);
+        assert_eq!(breaker.leave(now), Leave::Probe);
         assert!(breaker.succeeded());
         assert_eq!(breaker.leave(now), Leave::Free);
         assert!(!breaker.succeeded());

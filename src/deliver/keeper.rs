@@ -1,12 +1,15 @@
 //! Sees to it that each subscriber has one worker and never two: the next one of a name begins when the last one has
 //! ended, with what that one noted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{mpsc, watch};
+
+use super::recent::Recent;
 use super::status::Status;
-use super::worker::command::{Course, Rein, Told, reins};
+use super::worker::command::{Course, Rein, Request, Told, reins};
 use super::worker::{Parts, Worker};
 use super::{Start, Subscriber, lock};
 use crate::event::Seq;
@@ -23,14 +26,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Field {
     pub journal: Journal,
-    state: State,
+    pub state: State,
     metrics: Subscribers,
     roster: Mutex<Roster>,
+    /// Held by whoever does something that others must not do at the same time, and that waits for the state.
+    pub steering: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Roster {
     slots: BTreeMap<SubscriberName, Slot>,
+    /// Who is paused, here or not.
+    paused: BTreeSet<String>,
     /// Nobody comes any more.
     closed: bool,
 }
@@ -40,7 +47,10 @@ struct Roster {
 struct Slot {
     /// How the worker that is there, or about to begin, is told.
     rein: Rein,
+    paused: watch::Sender<bool>,
     metrics: SubscriberMetrics,
+    /// As it was configured last.
+    subscriber: Arc<Subscriber>,
     /// Of the worker that has begun last.
     shown: Option<Shown>,
     /// Who takes over when it has ended.
@@ -60,6 +70,17 @@ impl std::fmt::Debug for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.status.fmt(f)
     }
+}
+
+/// What can be seen of one name.
+pub(super) struct Seen {
+    pub name: SubscriberName,
+    pub subscriber: Arc<Subscriber>,
+    pub paused: bool,
+    pub metrics: SubscriberMetrics,
+    /// None before its first worker has begun.
+    pub shown: Option<Shown>,
+    pub requests: mpsc::Sender<Request>,
 }
 
 /// A subscriber that has no worker yet.
@@ -95,13 +116,15 @@ impl Newcomer {
 }
 
 impl Field {
-    pub(super) fn new(journal: &Journal, state: &State, metrics: &Metrics) -> Self {
-        Self {
+    pub(super) fn new(journal: &Journal, state: &State, metrics: &Metrics) -> Result<Self, String> {
+        let paused = state.paused()?.into_iter().collect();
+        Ok(Self {
             journal: journal.clone(),
             state: state.clone(),
             metrics: metrics.subscribers.clone(),
-            roster: Mutex::default(),
-        }
+            roster: Mutex::new(Roster { paused, ..Roster::default() }),
+            steering: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Makes room for a name that is not there.
@@ -110,9 +133,12 @@ impl Field {
     }
 
     fn enter_into(&self, roster: &mut Roster, newcomer: &Newcomer) -> Told {
-        let (rein, told) = reins();
-        let metrics = self.metrics.of(newcomer.name().as_str());
-        let slot = Slot { rein, metrics, shown: None, next: None };
+        let name = newcomer.name();
+        let (paused, _) = watch::channel(roster.paused.contains(name.as_str()));
+        let (rein, told) = reins(&paused);
+        let metrics = self.metrics.of(name.as_str());
+        let subscriber = Arc::new(newcomer.subscriber.clone());
+        let slot = Slot { rein, paused, metrics, subscriber, shown: None, next: None };
         roster.slots.insert(newcomer.name().clone(), slot);
         told
     }
@@ -144,6 +170,39 @@ impl Field {
     pub(super) fn shown(&self) -> Vec<(SubscriberName, Shown)> {
         let roster = lock(&self.roster);
         roster.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.shown.clone()?))).collect()
+    }
+
+    /// What can be seen of everyone, and how they are asked.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let seen = |(name, slot): (&SubscriberName, &Slot)| Seen {
+            name: name.clone(),
+            subscriber: Arc::clone(&slot.subscriber),
+            paused: *slot.paused.borrow(),
+            metrics: slot.metrics.clone(),
+            shown: slot.shown.clone(),
+            requests: slot.rein.requests(),
+        };
+        lock(&self.roster).slots.iter().map(seen).collect()
+    }
+
+    /// The way by which one is asked, if it is there.
+    pub(super) fn requests(&self, name: &str) -> Option<mpsc::Sender<Request>> {
+        let roster = lock(&self.roster);
+        let (_, slot) = roster.slots.iter().find(|(there, _)| there.as_str() == name)?;
+        Some(slot.rein.requests())
+    }
+
+    /// Pauses a name, or lets it go on, now and whenever it comes again.
+    pub(super) fn set_paused(&self, name: &str, paused: bool) {
+        let mut roster = lock(&self.roster);
+        if paused {
+            roster.paused.insert(name.to_owned());
+        } else {
+            roster.paused.remove(name);
+        }
+        if let Some((_, slot)) = roster.slots.iter().find(|(there, _)| there.as_str() == name) {
+            slot.paused.send_replace(paused);
+        }
     }
 
     /// Tells some to leave.
@@ -192,6 +251,8 @@ impl Field {
         let name = parts.subscriber.name.clone();
         while told.course() == Course::Run {
             let attempt = parts.clone();
+            // What operators do with letters of subscribers that are not there must not happen at the same time.
+            let alone = self.steering.lock().await;
             match tokio::task::spawn_blocking(move || Worker::new(attempt)).await {
                 Ok(Ok(worker)) => {
                     self.present(&name, &worker);
@@ -204,9 +265,10 @@ impl Field {
                 // The runtime ends.
                 Err(_) => return None,
             }
+            drop(alone);
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
-                () = told.changed() => {}
+                _ = told.hear(false) => {}
             }
         }
         self.let_go(&parts.hold);
@@ -226,8 +288,9 @@ impl Field {
         let closed = roster.closed;
         let slot = roster.slots.get_mut(name)?;
         let newcomer = slot.next.take().filter(|_| !closed)?;
-        let (rein, told) = reins();
+        let (rein, told) = reins(&slot.paused);
         slot.rein = rein;
+        slot.subscriber = Arc::new(newcomer.subscriber.clone());
         Some(Turn::Next(newcomer, told))
     }
 
@@ -241,7 +304,14 @@ impl Field {
         }
         let last = self.journal.commit().durable();
         match self.state.dismiss(name.as_str(), last).await {
-            Ok(gone) => gone.iter().for_each(tell_of),
+            Ok(gone) => {
+                if let Some(gone) = gone {
+                    tell_of(&gone);
+                    if !gone.is_kept() {
+                        lock(&self.roster).paused.remove(name.as_str());
+                    }
+                }
+            }
             // It is done at the next start.
             Err(error) => tracing::warn!(subscriber = %name, error, "cannot forget a subscriber that has left"),
         }
@@ -282,14 +352,16 @@ pub(super) enum Turn {
 
 /// Keeps a name at work until nobody of that name is wanted any more.
 pub(super) async fn keep(field: Arc<Field>, name: SubscriberName, mut turn: Turn) {
+    let mut recent = Recent::default();
     loop {
         let begun = match turn {
             Turn::Ready(worker, told) => Some((worker, told)),
             Turn::Next(newcomer, told) => field.begin(newcomer, told).await,
         };
-        if let Some((worker, told)) = begun {
+        if let Some((mut worker, told)) = begun {
             let hold = worker.hold();
-            worker.run(told).await;
+            worker.remember(recent);
+            recent = worker.run(told).await;
             field.let_go(&hold);
         }
         match field.follow(&name).await {

@@ -3,7 +3,9 @@
 //! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
 //! - [`keeper`] sees to it that each subscriber has one worker, whatever becomes of the configuration;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
-//! - [`owed`] is what was refused and not given up; [`backlog`] counts what was not read yet; [`status`] shows it.
+//! - [`owed`] is what was refused and not given up; [`recent`] what went well lately; [`backlog`] counts what was not read
+//!   yet; [`status`] shows it;
+//! - [`steer`] is what operators see and do; [`trace`] what became of one event.
 //!
 //! A slow or dead subscriber delays and harms no other, and never the ingress: they share nothing but the journal.
 
@@ -11,8 +13,11 @@ mod backlog;
 mod breaker;
 mod keeper;
 mod owed;
+mod recent;
 pub mod retry;
 pub mod status;
+pub mod steer;
+pub mod trace;
 mod worker;
 
 use std::sync::atomic::Ordering;
@@ -68,6 +73,13 @@ pub struct Subscriber {
     pub order: Order,
 }
 
+impl Subscriber {
+    /// What it wants, for the record.
+    fn wanted(&self) -> String {
+        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// All subscribers at work.
 #[derive(Debug)]
 pub struct Deliveries {
@@ -86,7 +98,7 @@ impl Deliveries {
         state: &State,
         metrics: &Metrics,
     ) -> Result<Self, String> {
-        let field = Arc::new(Field::new(journal, state, metrics));
+        let field = Arc::new(Field::new(journal, state, metrics)?);
         let mut ready = Vec::new();
         for (subscriber, sink) in subscribers {
             let newcomer = Newcomer::new(journal, subscriber, sink);

@@ -17,6 +17,8 @@ pub(super) struct Debts {
     suspects: BTreeSet<(Millis, Seq)>,
     /// Where their events stand in the log, as far as that is known.
     places: BTreeMap<Seq, Position>,
+    /// How many of them were called back.
+    taken_up: usize,
     /// Only the oldest is ever due.
     in_line: bool,
 }
@@ -36,6 +38,16 @@ impl Debts {
 
     pub(super) fn is_empty(&self) -> bool {
         self.by_seq.is_empty()
+    }
+
+    /// What is noted of a delivery that is owed.
+    pub(super) fn get(&self, seq: Seq) -> Option<&Owed> {
+        self.by_seq.get(&seq)
+    }
+
+    /// How many of them were dead letters before an operator called them back.
+    pub(super) fn taken_up(&self) -> usize {
+        self.taken_up
     }
 
     pub(super) fn oldest(&self) -> Option<&Owed> {
@@ -76,19 +88,23 @@ impl Debts {
         if owed.suspect {
             self.suspects.insert((owed.due, owed.seq));
         }
-        self.by_seq.insert(owed.seq, owed);
+        self.update(owed);
     }
 
     /// Changes what is noted of a delivery that is under way.
     pub(super) fn update(&mut self, owed: Owed) {
-        self.by_seq.insert(owed.seq, owed);
+        self.taken_up += usize::from(owed.since.is_some());
+        let before = self.by_seq.insert(owed.seq, owed);
+        self.taken_up -= usize::from(before.is_some_and(|before| before.since.is_some()));
     }
 
     /// Owes it no longer.
     pub(super) fn remove(&mut self, seq: Seq) -> Option<Owed> {
         self.unqueue(seq);
         self.places.remove(&seq);
-        self.by_seq.remove(&seq)
+        let owed = self.by_seq.remove(&seq);
+        self.taken_up -= usize::from(owed.as_ref().is_some_and(|owed| owed.since.is_some()));
+        owed
     }
 
     fn unqueue(&mut self, seq: Seq) {
@@ -125,8 +141,13 @@ mod tests {
             attempts: 1,
             due: Millis(due),
             dead: false,
+            recalled: false,
             suspect,
             reason: String::new(),
+            spent: 0,
+            since: None,
+            topic: None,
+            kind: None,
         }
     }
 
@@ -176,6 +197,20 @@ mod tests {
         assert_eq!((debts.suspect_is_due(Millis(79)), debts.suspect_is_due(Millis(80))), (false, true));
         debts.remove(Seq(1));
         assert!(!debts.suspect_is_due(Millis(99)));
+    }
+
+    #[test]
+    fn those_that_were_called_back_are_counted() {
+        let called_back = |seq, due| Owed { since: Some(Millis(5)), ..owed(seq, due, false) };
+        let mut debts = Debts::new(vec![owed(1, 10, false), called_back(2, 10)], Order::Parallel);
+        debts.put(called_back(3, 10));
+        debts.put(called_back(3, 20));
+        debts.update(called_back(2, 20));
+        assert_eq!((debts.len(), debts.taken_up()), (3, 2));
+        debts.remove(Seq(1));
+        debts.remove(Seq(2));
+        debts.remove(Seq(2));
+        assert_eq!((debts.len(), debts.taken_up()), (1, 1));
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub struct Status {
     pub oldest_owed: AtomicI64,
     /// The endpoint only fails, and is probed at a slowing pace.
     pub failing: AtomicBool,
+    /// Deliveries that were refused and are tried again.
+    pub retrying: AtomicU64,
+    /// When something that waits for time alone is tried next, in milliseconds since 1970; 0: nothing waits.
+    pub next_attempt: AtomicI64,
     last_error: Mutex<Option<(Millis, String)>>,
     examined: Mutex<Examined>,
 }
@@ -45,6 +49,8 @@ impl Status {
             position: AtomicU64::new(0),
             oldest_owed: AtomicI64::new(0),
             failing: AtomicBool::new(false),
+            retrying: AtomicU64::new(0),
+            next_attempt: AtomicI64::new(0),
             last_error: Mutex::new(None),
             examined: Mutex::default(),
         }

@@ -38,7 +38,7 @@ impl Drop for Busy {
 
 impl Body {
     /// A stream, and the way to feed it. At most `ahead` pieces wait for a client that reads slowly; whoever feeds it waits
-    /// then. It ends when the sender is dropped.
+    /// then. It ends when the sender is dropped, and when the server stops.
     #[must_use]
     pub fn stream(ahead: usize) -> (mpsc::Sender<Bytes>, Self) {
         let (feed, pieces) = mpsc::channel(ahead);
@@ -94,6 +94,8 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.get_mut() {
             Self::Whole(whole) => Pin::new(whole).poll_frame(context),
+            // What has no end of its own must not hold up the stop.
+            Self::Stream(stream) if stream.busy.as_ref().is_some_and(|busy| busy.0.is_last()) => Poll::Ready(None),
             Self::Stream(stream) => {
                 stream.pieces.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }

@@ -3,11 +3,14 @@
 pub mod admin;
 pub mod answer;
 mod body;
+pub mod bus;
 mod client;
 pub mod ingest;
 pub mod listener;
+pub mod matches;
 mod pace;
 mod quiet;
+pub mod rejections;
 pub mod reply;
 pub mod server;
 
@@ -69,4 +72,6 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Names by which browsers may reach it beside those of `listen`, in lower case and without port.
     pub hosts: Vec<String>,
+    /// How much is kept of refused requests.
+    pub rejections: rejections::Keep,
 }

@@ -432,6 +432,12 @@ impl Journal {
         watches.add(wants, self.shared.commit.offered().next())
     }
 
+    /// Whether anybody who watches wants events of a topic and type.
+    #[must_use]
+    pub fn is_watched(&self, topic: &str, kind: Option<&str>) -> bool {
+        lock(&self.shared.watches).any_wants(topic, kind)
+    }
+
     /// Takes a [`Journal::watch`] back.
     pub fn unwatch(&self, watch: &Arc<Watch>) {
         lock(&self.shared.watches).remove(watch);

@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+
+use tokio::sync::Notify;
 
 use super::commit::{Commit, lock};
 use crate::event::Seq;
@@ -29,6 +32,8 @@ pub struct Watch {
     state: Mutex<WatchState>,
     matched: AtomicU64,
     since: Seq,
+    /// Rung at each offer, for those who wait together.
+    news: Notify,
 }
 
 #[derive(Default)]
@@ -87,6 +92,11 @@ impl Watch {
         }
     }
 
+    /// The first event that was offered since the last time somebody took one, for a reader that does not rest.
+    pub fn take_offer(&self) -> Option<Position> {
+        lock(&self.state).next.take()
+    }
+
     /// The first event that this watch was asked about.
     #[must_use]
     pub fn since(&self) -> Seq {
@@ -96,11 +106,34 @@ impl Watch {
     /// How many events from [`Watch::since`] on concern the reader.
     #[must_use]
     pub fn matched(&self) -> u64 {
-        self.matched.load(Ordering::Relaxed)
+        self.matched.load(Ordering::SeqCst)
+    }
+
+    /// Waits until more than `seen` events have come that concern the reader. Any number may wait: a reader of its own, which
+    /// rests, need not be among them.
+    ///
+    /// What was durable when [`Watch::matched`] gave `seen` has to be looked for by reading: it may have been offered
+    /// before, or be offered late.
+    pub async fn news(&self, seen: u64) {
+        loop {
+            let mut notified = pin!(self.news.notified());
+            notified.as_mut().enable();
+            if self.matched() > seen {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Sends away all who wait for [`Watch::news`].
+    pub fn dismiss(&self) {
+        self.matched.fetch_add(1, Ordering::SeqCst);
+        self.news.notify_waiters();
     }
 
     fn offer(&self, position: Position) {
-        self.matched.fetch_add(1, Ordering::Relaxed);
+        self.matched.fetch_add(1, Ordering::SeqCst);
+        self.news.notify_waiters();
         let waker = {
             let mut state = lock(&self.state);
             if state.next.is_some() {
@@ -128,7 +161,8 @@ const MAX_KINDS: usize = 4096;
 
 impl Watches {
     pub(super) fn add(&mut self, wants: Wants, since: Seq) -> Arc<Watch> {
-        let watch = Arc::new(Watch { wants, state: Mutex::default(), matched: AtomicU64::new(0), since });
+        let watch =
+            Arc::new(Watch { wants, state: Mutex::default(), matched: AtomicU64::new(0), since, news: Notify::new() });
         self.all.push(Arc::clone(&watch));
         self.wanted_by.clear();
         watch
@@ -137,6 +171,10 @@ impl Watches {
     pub(super) fn remove(&mut self, watch: &Arc<Watch>) {
         self.all.retain(|other| !Arc::ptr_eq(other, watch));
         self.wanted_by.clear();
+    }
+
+    pub(super) fn any_wants(&self, topic: &str, kind: Option<&str>) -> bool {
+        self.all.iter().any(|watch| (watch.wants)(topic, kind))
     }
 
     /// Tells those who want it of an event that has become durable.

@@ -193,9 +193,10 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, for the events that matched a subscriber since its counters began: matched = delivered + dropped (counters)
-/// + dead letters + backlog (gauges, as far as they have grown). A dead letter that is retried leaves the one gauge for
-/// the other; `outcome="dead"` counts how often deliveries died, and so may count one more than once.
+/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
+/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
+/// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
     deliveries: Family<Delivered, Counter>,
@@ -290,7 +291,43 @@ impl Subscribers {
     }
 }
 
+/// What is counted of the bus.
+#[derive(Debug, Clone, Default)]
+pub struct BusMetrics {
+    /// Events published and recorded.
+    pub published: Counter,
+    /// Events published that nobody was left to be notified of.
+    pub dropped: Counter,
+    /// Events handed to readers.
+    pub read: Counter,
+    /// Calls without good credentials.
+    pub refused: Counter,
+    /// Subscriptions there are.
+    pub subscriptions: Gauge,
+    /// Readers that wait for news.
+    pub waiting: Gauge,
+}
+
+impl BusMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("bus_published", "bus events recorded", self.published.clone());
+        registry.register("bus_dropped", "bus events nobody was left to be notified of", self.dropped.clone());
+        registry.register("bus_read", "events handed to readers of the bus", self.read.clone());
+        registry.register("bus_unauthorized", "bus calls without good credentials", self.refused.clone());
+        registry.register("bus_subscriptions", "subscriptions of the bus", self.subscriptions.clone());
+        registry.register("bus_waiting_readers", "readers of the bus that wait", self.waiting.clone());
+    }
+}
+
 impl Metrics {
+    /// Shows what is counted of the bus, where there is one.
+    #[must_use]
+    pub fn with_bus(&self) -> BusMetrics {
+        let bus = BusMetrics::default();
+        bus.register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        bus
+    }
+
     /// All metrics at zero. `commit`: the journal's histograms of seconds and events in a batch.
     #[must_use]
     pub fn new(commit_seconds: &Histogram, commit_events: &Histogram, sync: &str) -> Self {

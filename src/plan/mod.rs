@@ -148,14 +148,34 @@ pub fn needs_restart(key: &str) -> bool {
 /// # Errors
 /// Everything that is wrong with it, or that it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
+    parse(&text(path)?, &path.display().to_string(), path.parent().unwrap_or(Path::new("")))
+}
+
+/// Reads only `[admin]` of a configuration file, for whoever wants to reach the daemon that runs with it. What is wrong
+/// there is in the report, and what could be read all the same is taken; the rest of the file is not looked at.
+///
+/// # Errors
+/// That the file cannot be read.
+pub fn load_admin(path: &Path) -> Result<(Admin, Report), Report> {
+    let text = text(path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let around = Surroundings { folder, env: &|name| std::env::var_os(name), now: Millis::now() };
+    let (tree, errors) = DeTable::parse_recoverable(&text);
+    let problems = Problems::default();
+    let admin = listen::admin(&Table::root(tree.get_ref(), &problems), &around, &[]);
+    let problems = syntax::add(problems, &text, &errors);
+    Ok((admin, Report::new(&path.display().to_string(), &text, problems)))
+}
+
+/// The text of a configuration file.
+fn text(path: &Path) -> Result<String, Report> {
     let name = path.display().to_string();
     let unreadable = |message: String| {
         let hint = "name the file with `--config FILE` or `$FOREBAY_CONFIG`; `forebay dev` needs none".to_owned();
         Report::unreadable(&name, message, hint)
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(format!("cannot read the configuration: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))?;
-    parse(&text, &name, path.parent().unwrap_or(Path::new("")))
+    String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))
 }
 
 /// How a file that may be wrong wants the log, as far as it can be told, and else as usual.

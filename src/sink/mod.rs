@@ -12,6 +12,7 @@ pub mod stdout;
 mod text;
 mod thread;
 pub mod webhook;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::Event;
+pub use words::Address;
 
 /// How much a sink takes at a time. The worker never gives it more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +65,15 @@ impl Refusal {
     }
 }
 
+/// The positive sign that the receiver has a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+}
+
 /// What came of one delivery.
-pub type Outcome = Result<(), Refusal>;
+pub type Outcome = Result<Receipt, Refusal>;
 
 /// The outcomes of a batch, one for each delivery, in their order.
 pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send + 'a>>;

@@ -23,11 +23,12 @@ pub(super) fn write(event: &Event, color: bool, out: &mut Vec<u8>) {
     let kind = event.kind.as_deref().map_or_else(|| "-".into(), printable);
     let size = event.body.len();
     put(out, format_args!("{dim}{time}{plain}  {bold}{topic}  {kind}{plain}  {size} B  {dim}{id}{plain}\n"));
-    let page = page(event);
-    for line in &page.lines {
+    let content_type = header(event, "content-type");
+    let (lines, more) = lay_out(content_type.as_deref(), &event.body, LINES, WIDTH);
+    for line in &lines {
         put(out, format_args!("  {line}\n"));
     }
-    if page.more {
+    if more {
         put(out, format_args!("  {dim}... shortened{plain}\n"));
     }
 }
@@ -49,21 +50,26 @@ fn push(c: char, out: &mut String) {
     }
 }
 
-fn page(event: &Event) -> Page {
-    let mut page = Page::default();
-    let form = header(event, "content-type").filter(|kind| is_form(kind)).and_then(|_| form_payload(&event.body));
-    let body = form.as_deref().unwrap_or(&event.body);
+/// The beginning of a body as lines that a terminal shows and does not obey: at most so many lines, and of each so many
+/// characters; and whether there is more. JSON is laid out, also that in the `payload` of a form.
+#[must_use]
+pub fn lay_out(content_type: Option<&str>, body: &[u8], lines: usize, width: usize) -> (Vec<String>, bool) {
+    let mut page = Page { most: (lines, width), ..Page::default() };
+    let form = content_type.filter(|kind| is_form(kind)).and_then(|_| form_payload(body));
+    let body = form.as_deref().unwrap_or(body);
     match std::str::from_utf8(body) {
         Ok(text) if json::check(body).is_ok() => page.json(text),
         Ok(text) => page.text(text),
         Err(_) => page.text("(not text)"),
     }
-    page
+    (page.lines, page.more)
 }
 
 /// The beginning of a body.
 #[derive(Default)]
 struct Page {
+    /// The most lines, and the most characters of each.
+    most: (usize, usize),
     lines: Vec<String>,
     line: String,
     /// The characters of `line`, those that are not shown among them.
@@ -75,13 +81,13 @@ struct Page {
 impl Page {
     fn put(&mut self, c: char) {
         self.width += 1;
-        if self.width <= WIDTH {
+        if self.width <= self.most.1 {
             push(c, &mut self.line);
         }
     }
 
     fn end(&mut self) {
-        if self.width > WIDTH {
+        if self.width > self.most.1 {
             self.line.push_str("...");
         }
         self.lines.push(std::mem::take(&mut self.line));
@@ -97,7 +103,7 @@ impl Page {
 
     /// Whether no line is left; then there is more to show.
     fn is_full(&mut self) -> bool {
-        self.more |= self.lines.len() == LINES;
+        self.more |= self.lines.len() == self.most.0;
         self.more
     }
 

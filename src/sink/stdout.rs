@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::thread::{Thread, Work};
-use super::{Capacity, Delivery, LineFormat, Outcome, Outcomes, Refusal, Sink, line};
+use super::{Capacity, Delivery, LineFormat, Outcome, Outcomes, Receipt, Refusal, Sink, line};
 
 /// What is configured of it.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +79,7 @@ impl Work for Printer {
         let refusal = result.err().map(|e| Refusal::io(format!("could not write to standard output: {e}")));
         let outcome = |&end: &usize| match &refusal {
             Some(refusal) if end > written => Err(refusal.clone()),
-            _ => Ok(()),
+            _ => Ok(Receipt::default()),
         };
         ends.iter().map(outcome).collect()
     }
@@ -133,8 +133,8 @@ mod tests {
     fn a_batch_is_printed_in_order() {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let mut printer = printer(writer.into());
-        assert_eq!(printer.deliver(&batch(&[b"1", b"2"])), [Ok(()), Ok(())]);
-        assert_eq!(printer.deliver(&batch(&[b"3"])), [Ok(())]);
+        assert_eq!(printer.deliver(&batch(&[b"1", b"2"])), [Ok(Receipt::default()), Ok(Receipt::default())]);
+        assert_eq!(printer.deliver(&batch(&[b"3"])), [Ok(Receipt::default())]);
         assert_eq!(printer.deliver(&[]), []);
         drop(printer);
         let mut text = String::new();
@@ -164,7 +164,7 @@ mod tests {
             line
         });
         let outcomes = printer(writer.into()).deliver(&batch(&[b"first", &long]));
-        assert_eq!(outcomes[0], Ok(()));
+        assert_eq!(outcomes[0], Ok(Receipt::default()));
         assert_eq!(outcomes[1].as_ref().expect_err("nobody reads").label, "io");
         assert_eq!(reading.join().expect("no panic"), "first\n");
     }
@@ -174,8 +174,8 @@ mod tests {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let mut printer = printer(writer.into());
         printer.torn = true;
-        assert_eq!(printer.deliver(&batch(&[b"1"])), [Ok(())]);
-        assert_eq!(printer.deliver(&batch(&[b"2"])), [Ok(())]);
+        assert_eq!(printer.deliver(&batch(&[b"1"])), [Ok(Receipt::default())]);
+        assert_eq!(printer.deliver(&batch(&[b"2"])), [Ok(Receipt::default())]);
         drop(printer);
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("text");
@@ -192,7 +192,7 @@ mod tests {
             reader.read_to_end(&mut all).expect("bytes");
             all
         });
-        assert_eq!(printer(writer.into()).deliver(&batch(&[&long])), [Ok(())]);
+        assert_eq!(printer(writer.into()).deliver(&batch(&[&long])), [Ok(Receipt::default())]);
         assert_eq!(reading.join().expect("no panic").len(), long.len() + 1);
     }
 }

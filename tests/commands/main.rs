@@ -18,7 +18,10 @@ use std::process::{Command, Output};
 /// The binary, with nothing of the environment that changes what it does.
 fn forebay(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
-    command.args(arguments).env_remove("FOREBAY_CONFIG").env_remove("COLUMNS").stdin(std::process::Stdio::null());
+    for name in ["FOREBAY_CONFIG", "FOREBAY_ADMIN", "FOREBAY_ADMIN_TOKEN", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(std::process::Stdio::null());
     command
 }
 

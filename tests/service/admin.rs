@@ -1,4 +1,6 @@
 //! The admin listener of the real binary: its API by subject, and who may use it.
 
+mod events;
 mod guard;
 mod reload;
+mod tail;

@@ -124,7 +124,7 @@ async fn a_batch_has_an_outcome_for_each() {
     let receiver = Receiver::start().await;
     let sink = open(&Settings { concurrency: 1, ..settings(&receiver.url()) });
     let outcomes = sink.deliver(&[small(), small(), small()]).await;
-    assert_eq!(outcomes, [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(outcomes, [1, 2, 3].map(|_| Ok(Receipt { status: Some(200) })));
     assert_eq!(receiver.take().len(), 3);
     assert!(sink.deliver(&[]).await.is_empty());
 }

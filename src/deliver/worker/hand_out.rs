@@ -67,6 +67,7 @@ impl Worker {
     /// Deliveries that were refused and are due again. Each attempt is noted before it is made, so that it counts even
     /// if it ends the process.
     async fn take_due(&mut self, size: usize) -> Vec<Delivery> {
+        self.take_up().await;
         let policy = self.subscriber.retry;
         let mut batch = Vec::new();
         while batch.len() < size {
@@ -77,7 +78,7 @@ impl Worker {
                 self.debts.put(owed);
                 break;
             }
-            if owed.attempts >= policy.attempts {
+            if owed.round() >= policy.attempts {
                 // The process ended during the last one, or there may be fewer now.
                 owed.reason = format!("no attempt is left; before that: {}", owed.reason);
                 self.bury(owed);
@@ -96,7 +97,7 @@ impl Worker {
                 }
             };
             owed.attempts += 1;
-            owed.due = after(now, policy.delay(owed.attempts, dice()));
+            owed.due = after(now, policy.delay(owed.round(), dice()));
             if owed.suspect {
                 owed.reason = "the process ended while this was being delivered".into();
             }
@@ -150,15 +151,7 @@ impl Worker {
             let Some(recorded) = self.peeked.take() else { break };
             let (event, position) = (recorded.event, recorded.position);
             if event.seq < self.suspect_until {
-                let owed = Owed {
-                    seq: event.seq,
-                    id: event.id,
-                    attempts: 0,
-                    due: Millis::now(),
-                    dead: false,
-                    suspect: true,
-                    reason: String::new(),
-                };
+                let owed = Owed { due: Millis::now(), suspect: true, ..Owed::of(&event) };
                 self.change.rows.insert(owed.seq, Some(owed.clone()));
                 self.debts.put(owed);
                 self.debts.place(position);

@@ -1,6 +1,7 @@
 //! One subscriber's worker: reads on from its cursor, takes what is due, hands it to the sink, and settles.
 //!
 //! - [`command`] is what it is told while it works;
+//! - [`letters`] is what operators do with its dead letters;
 //! - [`hand_out`] chooses what goes to the sink next;
 //! - [`settle`] is what follows: delivered, owed or dead, and noting it.
 //!
@@ -10,9 +11,10 @@
 
 pub(super) mod command;
 mod hand_out;
+pub(super) mod letters;
 mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,18 +24,23 @@ use super::backlog::Backlog;
 use super::breaker::Breaker;
 use super::keeper::Shown;
 use super::owed::Debts;
+use super::recent::Recent;
 use super::status::Status;
 use super::{Order, Subscriber};
 use crate::event::{Millis, Seq};
-use crate::journal::state::{Change, Cursor, Memory, State};
+use crate::journal::state::{Change, Cursor, Memory, Recalled, Saved, State};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
 use crate::metrics::SubscriberMetrics;
 use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
-use command::{Course, Told};
+use command::{Course, ENDED, Told};
+use letters::Decision;
 
 /// Refused deliveries a subscriber may owe before it reads on.
 const MAX_OWED: usize = 10_000;
+
+/// The most decisions on dead letters that wait for their turn.
+const MAX_DECISIONS: usize = 16;
 
 /// The most bytes of bodies in one batch.
 const MAX_BATCH_BYTES: usize = 1 << 20;
@@ -67,7 +74,15 @@ pub(super) struct Worker {
     /// Events that were handed out for the first time and are not done with: when they were received, and their places.
     under_way: BTreeMap<Seq, (Millis, Position)>,
     debts: Debts,
+    /// Dead letters that were called back and are not among the debts yet.
+    recalled: Recalled,
+    /// They could not be taken up, and it is not tried again before this.
+    take_up_at: Option<Instant>,
+    /// What is to be done with dead letters, a step at a time.
+    decisions: VecDeque<Decision>,
     breaker: Breaker,
+    /// What was delivered lately.
+    recent: Recent,
     calls: JoinSet<Call>,
     change: Change,
     /// The cursor as it was last sent to the state.
@@ -109,15 +124,14 @@ impl Worker {
         let Parts { subscriber, sink, journal, state, metrics, status, from, hold } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
-        let (mut saved, debts, dead) = match state.recall(name)? {
-            Memory::Saved(saved) => (saved.cursor, saved.owed, saved.dead),
-            Memory::New => (begin(from), Vec::new(), 0),
-            Memory::Lost => {
-                let earliest = journal.earliest();
-                let (owed, dead) = state.start_over(name, earliest)?;
-                (begin(earliest), owed, dead)
-            }
+        let memory = state.recall(name)?;
+        let is_new = memory == Memory::New;
+        let Saved { cursor: mut saved, owed, dead, recalled } = match memory {
+            Memory::Saved(saved) => saved,
+            Memory::New => Saved { cursor: begin(from), owed: Vec::new(), dead: 0, recalled: Recalled::default() },
+            Memory::Lost => state.start_over(name, journal.earliest())?,
         };
+        state.wants(name, saved.next, is_new, &subscriber.wanted())?;
         // What is recorded from now on was not under way then, however far ahead it was noted.
         let tried = saved.begun.min(journal.commit().durable().next());
         if tried > saved.next {
@@ -143,8 +157,12 @@ impl Worker {
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
-            debts: Debts::new(debts, subscriber.order),
+            debts: Debts::new(owed, subscriber.order),
+            recalled,
+            take_up_at: None,
+            decisions: VecDeque::new(),
             breaker: Breaker::default(),
+            recent: Recent::default(),
             calls: JoinSet::new(),
             change: Change::default(),
             saved,
@@ -180,15 +198,26 @@ impl Worker {
         }
     }
 
+    /// Remembers what its predecessor has delivered lately.
+    pub(super) fn remember(&mut self, recent: Recent) {
+        self.recent = recent;
+    }
+
     /// What it holds of the journal.
     pub(super) fn hold(&self) -> Arc<Hold> {
         Arc::clone(&self.hold)
     }
 
-    /// Delivers until it is told to stop, and then until what is under way has ended.
-    pub(super) async fn run(mut self, mut told: Told) {
+    /// Delivers until it is told to stop, and then until what is under way has ended. Answers what was delivered lately.
+    pub(super) async fn run(mut self, mut told: Told) -> Recent {
+        let mut was_paused = false;
         loop {
             let course = told.course();
+            let paused = told.is_paused();
+            if was_paused && !paused {
+                self.breaker.hurry(Instant::now());
+            }
+            was_paused = paused;
             let stopping = course != Course::Run;
             if course == Course::Abandon || stopping && self.calls.is_empty() {
                 break;
@@ -196,7 +225,13 @@ impl Worker {
             let give_up_at = if let Course::Stop(until) = course { until } else { None };
             let mut pause = None;
             if !stopping {
-                pause = self.hand_out().await;
+                self.decide().await;
+                if paused {
+                    // It goes on counting what it owes.
+                    self.peek();
+                } else {
+                    pause = self.hand_out().await;
+                }
             }
             self.show();
             let now = Instant::now();
@@ -212,7 +247,7 @@ impl Worker {
             if reads_on {
                 tokio::task::yield_now().await;
             }
-            let wake_at = if reads_on { now } else { wake_at };
+            let wake_at = if reads_on || !stopping && !self.decisions.is_empty() { now } else { wake_at };
             let arrived = tokio::select! {
                 biased;
                 Some(call) = self.calls.join_next(), if !self.calls.is_empty() => {
@@ -224,11 +259,19 @@ impl Worker {
                 }
                 position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
                 () = tokio::time::sleep_until(wake_at.into()) => None,
-                () = told.changed() => None,
+                request = told.hear(self.decisions.len() < MAX_DECISIONS) => {
+                    if let Some(request) = request {
+                        self.asked(request);
+                    }
+                    None
+                }
             };
             if may_rest {
                 self.go_to(arrived.unwrap_or_else(|| self.watch.rouse(self.journal.commit(), self.next)));
             }
+        }
+        for decision in self.decisions.drain(..) {
+            decision.answer_with(Err(ENDED.into()));
         }
         // An orderly end: what was under way has ended or is abandoned, and nothing is suspect at the next start.
         self.saved.begun = Seq(0);
@@ -236,6 +279,7 @@ impl Worker {
         self.unsettled = Some(Instant::now());
         self.settle();
         self.journal.unwatch(&self.watch);
+        self.recent
     }
 
     /// Nothing between where it is and there concerns this subscriber.
@@ -248,7 +292,8 @@ impl Worker {
     }
 
     fn may_read(&self) -> bool {
-        let in_line = self.subscriber.order == Order::Strict && !(self.debts.is_empty() && self.calls.is_empty());
+        let owes = !self.debts.is_empty() || self.recalled.count > 0;
+        let in_line = self.subscriber.order == Order::Strict && (owes || !self.calls.is_empty());
         let blind = self.blind_until.is_some_and(|until| Instant::now() < until);
         let owes_too_much = self.debts.len() >= MAX_OWED;
         !in_line && !blind && !owes_too_much && !self.alone && !self.debts.suspect_is_due(Millis::now())

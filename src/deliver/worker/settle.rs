@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Call, Worker};
 use crate::deliver::dice;
+use crate::deliver::recent::Sent;
 use crate::deliver::retry::Next;
 use crate::deliver::status::Examined;
 use crate::event::{Millis, Seq};
-use crate::journal::state::{Attempt, Cursor, Owed};
-use crate::sink::{Delivery, Refusal};
+use crate::journal::state::{Attempt, Cursor, DELIVERED, Owed};
+use crate::sink::{Delivery, Receipt, Refusal};
 
 impl Worker {
     /// Takes the outcomes of a call that has ended.
@@ -31,10 +32,10 @@ impl Worker {
             self.metrics.attempt_seconds.observe(took.as_secs_f64());
             let begun = self.under_way.remove(&delivery.event.seq);
             match outcome {
-                Ok(()) => self.delivered(delivery.event.seq),
+                Ok(receipt) => self.delivered(&delivery, receipt, now, took),
                 Err(refusal) => {
                     refused = true;
-                    self.refused(&delivery, &refusal, now);
+                    self.refused(&delivery, &refusal, now, took);
                     if let Some((_, position)) = begun {
                         self.debts.place(position);
                     }
@@ -46,18 +47,33 @@ impl Worker {
         }
     }
 
-    fn delivered(&mut self, seq: Seq) {
+    fn delivered(&mut self, delivery: &Delivery, receipt: Receipt, now: Millis, took: Duration) {
         self.metrics.good_attempts.inc();
         self.metrics.delivered.inc();
+        let seq = delivery.event.seq;
         if self.debts.remove(seq).is_some() {
             self.change.rows.insert(seq, None);
+        }
+        if delivery.attempt > 1 {
+            self.change.attempts.push(Attempt {
+                seq,
+                number: delivery.attempt,
+                time: now,
+                label: DELIVERED.into(),
+                reason: String::new(),
+                status: receipt.status,
+                answer: Vec::new(),
+                took: Some(took),
+            });
+        } else {
+            self.recent.note(Sent { seq, time: now, status: receipt.status, took });
         }
         if self.breaker.succeeded() {
             tracing::warn!(subscriber = %self.subscriber.name, "deliveries succeed again");
         }
     }
 
-    fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis) {
+    fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis, took: Duration) {
         self.metrics.refused(refusal.label);
         self.status.failed(now, &refusal.reason);
         if self.breaker.is_first_refusal() {
@@ -82,18 +98,19 @@ impl Worker {
             reason: refusal.reason.clone(),
             status: refusal.status,
             answer: refusal.answer.to_vec(),
+            took: Some(took),
         });
+        let before = self.debts.get(event.seq).cloned().unwrap_or_else(|| Owed::of(event));
         let mut owed = Owed {
-            seq: event.seq,
-            id: event.id,
             attempts: delivery.attempt,
             due: now,
-            dead: false,
             // It came to an answer, so it did not end the process.
             suspect: false,
             reason: refusal.reason.clone(),
+            ..before
         };
-        match policy.after_refusal(delivery.attempt, event.time, now, refusal, dice()) {
+        let since = owed.since.unwrap_or(event.time);
+        match policy.after_refusal(owed.round(), since, now, refusal, dice()) {
             Next::At(due) => {
                 owed.due = due;
                 self.change.rows.insert(owed.seq, Some(owed.clone()));
@@ -142,18 +159,36 @@ impl Worker {
     pub(super) fn show(&mut self) {
         // Before looking whether it is at the end: what comes in between is counted by whoever looks.
         let matched = self.watch.matched();
-        let open = self.under_way.len() + self.debts.len() + usize::from(self.peeked.is_some());
+        let retrying = self.debts.len() as u64 + self.recalled.count;
+        let open = retrying + self.under_way.len() as u64 + u64::from(self.peeked.is_some());
         let at_the_end = self.peeked.is_none() && self.next > self.journal.commit().durable();
-        let backlog = open as u64 + self.backlog.unread(matched, at_the_end);
+        let backlog = open + self.backlog.unread(matched, at_the_end);
         let received = [
             self.peeked.as_ref().map(|recorded| recorded.event.time),
             self.under_way.values().map(|(received, _)| *received).min(),
             self.debts.oldest().map(|owed| owed.id.time()),
+            self.recalled.oldest,
         ];
         let oldest = received.into_iter().flatten().min().map_or(0, |time| time.0);
         self.status.position.store(self.first_not_done().0, Ordering::Relaxed);
         self.status.examined(Examined { next: self.next, matched, backlog });
         self.status.oldest_owed.store(oldest, Ordering::Relaxed);
         self.status.failing.store(self.breaker.is_failing(), Ordering::Relaxed);
+        self.status.retrying.store(retrying, Ordering::Relaxed);
+        self.status.next_attempt.store(self.next_attempt(open).map_or(0, |at| at.0), Ordering::Relaxed);
+    }
+
+    /// When something that waits for time alone is tried next.
+    fn next_attempt(&self, open: u64) -> Option<Millis> {
+        let due = self.debts.next_due();
+        match self.breaker.leave_at() {
+            Some(probe) if open > 0 => {
+                let now = Millis::now();
+                let wait = probe.saturating_duration_since(Instant::now()).as_millis();
+                let probe = Millis(now.0.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX)));
+                Some(probe.max(due.unwrap_or(probe)))
+            }
+            _ => due,
+        }
     }
 }

@@ -9,13 +9,18 @@
 //!
 //! [`guard`] decides who may ask. Nothing here is fast or has to be: it has a thread of its own.
 
+mod events;
 mod guard;
 mod openapi;
 mod page;
+mod rejections;
 mod request;
 mod routes;
+mod secrets;
 mod settings;
+mod tail;
 mod topics;
+mod wanted;
 
 pub mod desk;
 
@@ -28,6 +33,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
 pub use desk::{Desk, Later, Trouble};
+pub use events::Browse;
 pub use guard::Guard;
 
 use super::answer::Body as AnswerBody;
@@ -35,6 +41,7 @@ use super::ingest::Ingest;
 use super::reply::{self, Answer};
 use super::server::Service;
 use request::Asked;
+pub(in crate::http) use request::percent;
 use routes::{Call, Found};
 
 /// Gives the metrics as they are now.
@@ -50,6 +57,8 @@ pub struct AdminDoor {
     pub metrics: Render,
     /// The daemon, as far as the API steers it.
     pub desk: Arc<dyn Desk>,
+    /// What it takes to look at events.
+    pub browse: Browse,
 }
 
 impl fmt::Debug for AdminDoor {
@@ -124,7 +133,14 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Rejections => rejections::list(self, asked),
+            Call::Rejection => rejections::show(self, asked).await,
+            Call::Secrets => secrets::list(self, asked),
             Call::OpenApi => openapi::answer(asked),
+            Call::Events => events::list(self, asked).await,
+            Call::Event => events::show(self, asked).await,
+            Call::EventBody => events::body(self, asked).await,
+            Call::EventsTail => tail::tail(self, asked),
         }
     }
 }

@@ -115,7 +115,7 @@ fn pairs(query: &str) -> Result<Vec<(String, String)>, Trouble> {
 }
 
 /// Percent-decoded (RFC 3986 section 2.1), if that is UTF-8.
-pub(super) fn percent(text: &[u8]) -> Option<String> {
+pub(in crate::http) fn percent(text: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

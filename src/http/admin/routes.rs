@@ -15,7 +15,14 @@ pub(super) enum Call {
     Topics,
     Config,
     Reload,
+    Rejections,
+    Rejection,
+    Secrets,
     OpenApi,
+    Events,
+    Event,
+    EventBody,
+    EventsTail,
 }
 
 /// How one call is made.
@@ -47,6 +54,11 @@ fn of<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 const NO: &[(&str, &str)] = &[];
 
+const TOPIC: (&str, &str) = ("topic", "only events of this topic, or of this pattern, such as `github.push`");
+const TYPE: (&str, &str) = ("type", "only events of this type; `*` stands for any run of characters");
+const LIMIT: (&str, &str) = ("limit", "how many at most, from 1 to 500");
+const BEFORE: (&str, &str) = ("before", "go on with the page behind: what `next` of the last one said");
+
 /// Every call.
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -77,6 +89,33 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Json(of::<api::settings::Reloaded>),
     },
     Route {
+        call: Call::Rejections,
+        method: Method::GET,
+        path: "/rejections",
+        does: "The last refused requests, newest first and without secrets",
+        query: &[("topic", "only those to this topic"), ("limit", "at most so many, 1 to 500")],
+        takes: None,
+        gives: Gives::Json(of::<api::rejections::Rejections>),
+    },
+    Route {
+        call: Call::Rejection,
+        method: Method::GET,
+        path: "/rejections/{id}",
+        does: "One refused request, and what is wrong with it",
+        query: NO,
+        takes: None,
+        gives: Gives::Json(of::<api::rejections::Rejection>),
+    },
+    Route {
+        call: Call::Secrets,
+        method: Method::GET,
+        path: "/secrets",
+        does: "When each secret last matched, so that an old one can go",
+        query: NO,
+        takes: None,
+        gives: Gives::Json(of::<api::topics::Secrets>),
+    },
+    Route {
         call: Call::OpenApi,
         method: Method::GET,
         path: "/openapi.json",
@@ -84,6 +123,50 @@ pub(super) const ROUTES: &[Route] = &[
         query: NO,
         takes: None,
         gives: Gives::Other("application/json"),
+    },
+    Route {
+        call: Call::Events,
+        method: Method::GET,
+        path: "/events",
+        does: "Recorded events, newest first; also those whose bodies retention has removed, for a while",
+        query: &[
+            TOPIC,
+            TYPE,
+            ("since", "only events received at this moment or later, or within a time before now, such as `24h`"),
+            ("until", "only events received before this moment, or until a time before now"),
+            ("q", "only events with this text in topic, type, delivery id or id, whatever the case"),
+            LIMIT,
+            BEFORE,
+        ],
+        takes: None,
+        gives: Gives::Json(of::<api::events::Events>),
+    },
+    Route {
+        call: Call::Event,
+        method: Method::GET,
+        path: "/events/{id}",
+        does: "One event, with what became of it",
+        query: NO,
+        takes: None,
+        gives: Gives::Json(of::<api::events::Event>),
+    },
+    Route {
+        call: Call::EventBody,
+        method: Method::GET,
+        path: "/events/{id}/body",
+        does: "The exact bytes of an event's body; 410 once retention has removed them",
+        query: NO,
+        takes: None,
+        gives: Gives::Other("application/octet-stream"),
+    },
+    Route {
+        call: Call::EventsTail,
+        method: Method::GET,
+        path: "/events/tail",
+        does: "Events as they are recorded, as server-sent events; the header `last-event-id` goes on behind that number",
+        query: &[TOPIC, TYPE],
+        takes: None,
+        gives: Gives::Other("text/event-stream"),
     },
 ];
 

@@ -18,7 +18,7 @@ pub use query::{BadTerms, MAX_TEXT, Query, Terms};
 pub(super) use span::Span;
 
 use super::index::Entry;
-use super::{Journal, Position};
+use super::{Journal, Position, codec};
 use crate::event::{Event, EventId, Millis, Seq};
 use shelf::Shelf;
 
@@ -81,6 +81,24 @@ impl Found {
     #[must_use]
     pub fn is_retained(&self) -> bool {
         self.position.place.is_some()
+    }
+}
+
+/// Of an event that is at hand, wherever it was kept.
+impl From<&Event> for Found {
+    fn from(event: &Event) -> Self {
+        let texts = [Some(&event.topic), event.kind.as_ref(), event.delivery_id.as_ref()];
+        let names: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+        Self {
+            seq: event.seq,
+            id: event.id,
+            time: event.time,
+            topic: event.topic.to_string(),
+            kind: event.kind.as_ref().map(|kind| kind.to_string()),
+            delivery_id: event.delivery_id.as_ref().map(|id| id.to_string()),
+            size: (codec::FIXED + names + event.headers.as_wire().len() + event.body.len()) as u64,
+            position: Position { seq: event.seq, place: None },
+        }
     }
 }
 

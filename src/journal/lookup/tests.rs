@@ -210,7 +210,7 @@ fn check(library: &Library) {
         assert_eq!(plain(vec![found.clone()]), std::slice::from_ref(recorded));
         for event in [library.journal().event(found.seq), library.journal().event_at(found.position)] {
             let event = event.expect("readable").expect("it is there");
-            assert_eq!((event.id, event.seq), (recorded.id, recorded.seq));
+            assert_eq!(Found::from(&event), *recorded, "it says the same of itself");
         }
     }
     assert_eq!(library.journal().find(EventId(Uuid::now_v7())), None);

@@ -5,7 +5,10 @@
 //! lag behind what happened; then deliveries are repeated, never lost. It is written by one thread off the answer path,
 //! which gathers everything that came while the last transaction ran, and goes on in memory while the disk is full.
 
+mod bus;
+pub mod letters;
 mod store;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,7 +22,9 @@ use super::commit::lock;
 use super::{Hold, Keeper};
 use crate::event::{Event, EventId, Millis, Seq};
 
+pub use bus::BusRow;
 use store::Store;
+pub use uses::SecretUse;
 
 /// A delivery that was refused at least once and is not done with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +39,57 @@ pub struct Owed {
     pub due: Millis,
     /// It was given up.
     pub dead: bool,
+    /// An operator has called the dead letter back, and its worker has not taken it up yet.
+    pub recalled: bool,
     /// It was under way when the process died: its next attempt is noted before it is made.
     pub suspect: bool,
     /// Why the last attempt failed.
     pub reason: String,
+    /// Attempts that were made before it was last called back: they do not count any more.
+    pub spent: u32,
+    /// When it was last called back: its age counts from there.
+    pub since: Option<Millis>,
+    /// The event's topic; unknown of what an earlier version has noted.
+    pub topic: Option<Box<str>>,
+    /// The event's type.
+    pub kind: Option<Box<str>>,
 }
 
-/// One attempt that was refused.
+impl Owed {
+    /// A delivery of which nothing is known but its event.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            seq: event.seq,
+            id: event.id,
+            attempts: 0,
+            due: Millis::default(),
+            dead: false,
+            recalled: false,
+            suspect: false,
+            reason: String::new(),
+            spent: 0,
+            since: None,
+            // Copies: the event's own texts would keep its body in memory.
+            topic: Some((&*event.topic).into()),
+            kind: event.kind.as_deref().map(Into::into),
+        }
+    }
+
+    /// Attempts that count.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.attempts.saturating_sub(self.spent)
+    }
+}
+
+/// What [`Attempt::label`] says of one that ended well.
+pub const DELIVERED: &str = "ok";
+
+/// What [`Attempt::label`] says where a dead letter was dropped. It is no attempt, and ends their list.
+pub const DROPPED: &str = "dropped";
+
+/// One attempt that was refused, or that ended well after others were refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The event.
@@ -49,7 +98,7 @@ pub struct Attempt {
     pub number: u32,
     /// When it ended.
     pub time: Millis,
-    /// The short label of the refusal.
+    /// The short label of the refusal, [`DELIVERED`], or [`DROPPED`].
     pub label: String,
     /// What happened.
     pub reason: String,
@@ -57,6 +106,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// The beginning of the answer.
     pub answer: Vec<u8>,
+    /// How long it took; unknown of what an earlier version has noted.
+    pub took: Option<Duration>,
 }
 
 /// Where a subscriber is.
@@ -75,10 +126,21 @@ pub struct Cursor {
 pub struct Saved {
     /// Where it is.
     pub cursor: Cursor,
-    /// What it owes, dead letters not included.
+    /// What it owes, dead letters and those that were called back not included.
     pub owed: Vec<Owed>,
     /// How many dead letters it has.
     pub dead: u64,
+    /// Those that were called back.
+    pub recalled: Recalled,
+}
+
+/// Dead letters that were called back and wait in the state to be taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recalled {
+    /// How many.
+    pub count: u64,
+    /// When the event of the first was received.
+    pub oldest: Option<Millis>,
 }
 
 /// What is known of a subscriber at start.
@@ -214,12 +276,12 @@ impl State {
         self.lost.store(false, Ordering::SeqCst);
     }
 
-    /// Forgets what was saved of a subscriber that begins anew with the event `earliest`. Answers what it is known to
-    /// owe of the events before that, which are kept outside the log, and how many of those are dead.
+    /// Forgets what was saved of a subscriber that begins anew with the event `earliest`, but for what it is known to
+    /// owe of the events before that, which are kept outside the log.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn start_over(&self, subscriber: &str, earliest: Seq) -> Result<(Vec<Owed>, u64), String> {
+    pub fn start_over(&self, subscriber: &str, earliest: Seq) -> Result<Saved, String> {
         let name = subscriber.to_owned();
         self.call(move |store| store.start_over(&name, earliest))?
     }
@@ -284,15 +346,6 @@ impl State {
     pub async fn dismiss(&self, subscriber: &str, last: Seq) -> Result<Option<Unconfigured>, String> {
         let name = subscriber.to_owned();
         self.ask(move |store| store.dismiss(&name, last)).await?
-    }
-
-    /// The dead letters of a subscriber, oldest first, at most `limit`.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn dead(&self, subscriber: &str, limit: u32) -> Result<Vec<Owed>, String> {
-        let name = subscriber.to_owned();
-        self.call(move |store| store.dead(&name, limit))?
     }
 
     /// The refused attempts of one delivery, in order.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use self::appender::{Appended, Appender};
 pub use self::template::{InvalidTemplate, Template};
 use super::thread::{Thread, Work};
-use super::{Capacity, Delivery, LineFormat, Outcome, Outcomes, Refusal, Sink, line};
+use super::{Capacity, Delivery, LineFormat, Outcome, Outcomes, Receipt, Refusal, Sink, line};
 
 /// The most files that are held open at a time; the one that was not written for the longest is closed first.
 const MAX_OPEN: usize = 64;
@@ -136,7 +136,7 @@ struct Share {
 
 impl Work for Writer {
     fn deliver(&mut self, batch: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Ok(()); batch.len()];
+        let mut outcomes = vec![Ok(Receipt::default()); batch.len()];
         for share in self.divide(batch) {
             let (lines, result) = self.append(&share);
             if let Err(e) = result {

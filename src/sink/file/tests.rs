@@ -29,8 +29,8 @@ async fn events_go_to_their_files() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = Files::open(&settings(directory.path(), "new/{topic}/{date}/{type}.log", None)).expect("opened");
     let outcomes = files.deliver(&batch(&[("push", "1"), ("../x", "2"), ("push", "3")])).await;
-    assert_eq!(outcomes, [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(files.deliver(&batch(&[("push", "4")])).await, [Ok(())]);
+    assert_eq!(outcomes, [Ok(Receipt::default()), Ok(Receipt::default()), Ok(Receipt::default())]);
+    assert_eq!(files.deliver(&batch(&[("push", "4")])).await, [Ok(Receipt::default())]);
     let day = directory.path().join("new/github/2026-11-23");
     assert_eq!(read(&day.join("push.log")), "1\n3\n4\n");
     assert_eq!(read(&day.join("%2E.%2Fx.log")), "2\n");
@@ -45,13 +45,13 @@ fn one_bad_file_does_not_harm_the_others() {
     fs::create_dir(directory.path().join("bad")).expect("made");
     let mut writer = Writer::new(&settings(directory.path(), "{type}", None)).expect("a template");
     let outcomes = writer.deliver(&batch(&[("good", "1"), ("bad", "2"), ("good", "3")]));
-    assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(()), &Ok(())));
+    assert_eq!((&outcomes[0], &outcomes[2]), (&Ok(Receipt::default()), &Ok(Receipt::default())));
     let refusal = outcomes[1].as_ref().expect_err("a directory is in the way");
     assert_eq!((refusal.label, refusal.give_up), ("io", false));
     assert!(refusal.reason.starts_with("could not append to `"), "{}", refusal.reason);
     assert_eq!(read(&directory.path().join("good")), "1\n3\n");
     fs::remove_dir(directory.path().join("bad")).expect("removed");
-    assert_eq!(writer.deliver(&batch(&[("bad", "2")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("bad", "2")])), [Ok(Receipt::default())]);
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn files_are_rotated_between_lines() {
     assert!(!directory.path().join("a.3").exists());
     // A new start goes on with the file as it is.
     let mut writer = Writer::new(&settings(directory.path(), "a", rotate)).expect("a template");
-    assert_eq!(writer.deliver(&batch(&[("", "eeeeeee")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "eeeeeee")])), [Ok(Receipt::default())]);
     assert_eq!(file("a"), "d\neeeeeee\n");
-    assert_eq!(writer.deliver(&batch(&[("", "f")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "f")])), [Ok(Receipt::default())]);
     assert_eq!((file("a"), file("a.1")), ("f\n".into(), "d\neeeeeee\n".into()));
 }
 
@@ -91,13 +91,13 @@ fn open_files_are_bounded() {
 fn a_locked_file_is_waited_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut writer = Writer::new(&settings(directory.path(), "a", None)).expect("a template");
-    assert_eq!(writer.deliver(&batch(&[("", "1")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "1")])), [Ok(Receipt::default())]);
     let other = fs::File::open(directory.path().join("a")).expect("opened");
     other.lock().expect("locked");
     let writing = std::thread::spawn(move || writer.deliver(&batch(&[("", "2")])));
     assert_eq!(read(&directory.path().join("a")), "1\n");
     other.unlock().expect("unlocked");
-    assert_eq!(writing.join().expect("no panic"), [Ok(())]);
+    assert_eq!(writing.join().expect("no panic"), [Ok(Receipt::default())]);
     assert_eq!(read(&directory.path().join("a")), "1\n2\n");
 }
 
@@ -106,12 +106,12 @@ fn a_file_that_was_moved_away_is_noticed() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut writer = Writer::new(&settings(directory.path(), "a", None)).expect("a template");
     let file = |name: &str| directory.path().join(name);
-    assert_eq!(writer.deliver(&batch(&[("", "1")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "1")])), [Ok(Receipt::default())]);
     fs::rename(file("a"), file("b")).expect("moved");
-    assert_eq!(writer.deliver(&batch(&[("", "2")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "2")])), [Ok(Receipt::default())]);
     assert_eq!((read(&file("b")), read(&file("a"))), ("1\n".into(), "2\n".into()));
     fs::rename(file("b"), file("a")).expect("replaced");
-    assert_eq!(writer.deliver(&batch(&[("", "3")])), [Ok(())]);
+    assert_eq!(writer.deliver(&batch(&[("", "3")])), [Ok(Receipt::default())]);
     assert_eq!(read(&file("a")), "1\n3\n");
 }
 

@@ -35,11 +35,12 @@ use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
 pub use once::{Answered, post};
+pub use tls::tls_client;
 
 use self::request::Unsigned;
 use crate::event::Millis;
 use crate::secret::{Key, Secret};
-use crate::sink::{Capacity, Delivery, Outcome, Outcomes, Refusal, Sink};
+use crate::sink::{Capacity, Delivery, Outcome, Outcomes, Receipt, Refusal, Sink};
 
 /// How an event is posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -165,14 +166,16 @@ impl Webhook {
         };
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) if head.is_some_and(|status| status.is_success()) => Ok(()),
-            Err(_) => Err(self.too_slow(head)),
+            Err(_) => match head.filter(StatusCode::is_success) {
+                Some(status) => Ok(Receipt { status: Some(status.as_u16()) }),
+                None => Err(self.too_slow(head)),
+            },
         }
     }
 
     fn judge(&self, head: &http::response::Parts, answer: Bytes, now: Millis) -> Outcome {
         if head.status.is_success() {
-            return Ok(());
+            return Ok(Receipt { status: Some(head.status.as_u16()) });
         }
         Err(Refusal {
             label: "http_status",

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use http::Uri;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use super::{OpenError, Settings};
 
@@ -13,13 +15,9 @@ use super::{OpenError, Settings};
 pub(super) fn client(settings: &Settings) -> Result<ClientConfig, OpenError> {
     let roots = match &settings.ca {
         Some(file) => Arc::new(authorities(file)?),
-        None if settings.url.scheme_str() == Some("https") => system()?,
-        None => Arc::new(RootCertStore::empty()),
+        None => roots_for(&settings.url)?,
     };
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has the cipher suites of TLS 1.2 and 1.3")
-        .with_root_certificates(roots);
+    let builder = builder(roots);
     match &settings.client_cert {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => {
@@ -30,6 +28,25 @@ pub(super) fn client(settings: &Settings) -> Result<ClientConfig, OpenError> {
                 .map_err(|error| OpenError::File(key.clone(), format!("does not fit `{}`: {error}", chain.display())))
         }
     }
+}
+
+/// The same for a client that is not a sink: the system's roots, and no certificate of its own.
+///
+/// # Errors
+/// When the system has no roots.
+pub fn tls_client(url: &Uri) -> Result<ClientConfig, OpenError> {
+    Ok(builder(roots_for(url)?).with_no_client_auth())
+}
+
+fn builder(roots: Arc<RootCertStore>) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+}
+
+fn roots_for(url: &Uri) -> Result<Arc<RootCertStore>, OpenError> {
+    if url.scheme_str() == Some("https") { system() } else { Ok(Arc::new(RootCertStore::empty())) }
 }
 
 fn authorities(file: &Path) -> Result<RootCertStore, OpenError> {

@@ -1,12 +1,12 @@
-//! Events that are still owed or dead when the log has let them go, and looking at deliveries.
+//! Events that are still owed or dead when the log has let them go, and what is remembered of attempts.
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use uuid::Uuid;
 
-use super::rows::{OWED, kept_checksum, number, owed, seq};
+use super::rows::{ATTEMPTS, attempt, kept_checksum, number, seq};
 use super::{Store, is_damage, text};
 use crate::event::{Event, EventId, Headers, Millis, Seq, Text};
-use crate::journal::state::{Attempt, Owed};
+use crate::journal::state::Attempt;
 
 impl Store {
     /// Forgets the attempts at events before this, but for those that are still owed or dead.
@@ -85,31 +85,10 @@ impl Store {
         }
     }
 
-    pub(in crate::journal::state) fn dead(&self, name: &str, limit: u32) -> Result<Vec<Owed>, String> {
-        let query = || -> rusqlite::Result<Vec<Owed>> {
-            let mut statement = self.db.prepare(&format!("{OWED} AND dead ORDER BY seq LIMIT ?2"))?;
-            statement.query_map(params![name, limit], |row| Ok(owed(row, name)?.0))?.collect()
-        };
-        query().map_err(text)
-    }
-
     pub(in crate::journal::state) fn attempts(&self, name: &str, wanted: Seq) -> Result<Vec<Attempt>, String> {
-        let sql = "SELECT seq, number, time, label, reason, status, answer FROM attempts
-                   WHERE subscriber = ?1 AND seq = ?2 ORDER BY number";
         let query = || -> rusqlite::Result<Vec<Attempt>> {
-            let mut statement = self.db.prepare(sql)?;
-            let rows = statement.query_map(params![name, number(wanted.0)], |row| {
-                Ok(Attempt {
-                    seq: seq(row, 0)?,
-                    number: row.get(1)?,
-                    time: Millis(row.get(2)?),
-                    label: row.get(3)?,
-                    reason: row.get(4)?,
-                    status: row.get(5)?,
-                    answer: row.get(6)?,
-                })
-            })?;
-            rows.collect()
+            let mut statement = self.db.prepare_cached(ATTEMPTS)?;
+            statement.query_map(params![name, number(wanted.0)], attempt)?.collect()
         };
         query().map_err(text)
     }

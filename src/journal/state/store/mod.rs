@@ -3,10 +3,15 @@
 //! Every row carries a checksum, since `SQLite` has none: a row that was changed by anything but this program makes its
 //! subscriber begin anew with the oldest event, which repeats deliveries and loses none.
 
+mod bus;
 mod kept;
+mod letters;
 mod rows;
+mod schema;
+mod steered;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,62 +19,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
-use super::{Change, Cursor, Memory, Owed, Saved, Unconfigured};
+use super::{Change, Cursor, Memory, Recalled, Saved, Unconfigured};
 use crate::event::Seq;
-use rows::{CURSORS, OWED, count, cursor, number, owed, write_one};
+use rows::{CURSORS, count, cursor, number, of_subscriber, owed, write_one};
+use schema::VERSION;
 
 const FILE: &str = "state.sqlite";
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS cursors (
-    subscriber TEXT PRIMARY KEY,
-    next INTEGER NOT NULL,      -- the first event it has not examined
-    begun INTEGER NOT NULL,     -- events before this may have been tried
-    crashes INTEGER NOT NULL,
-    rows INTEGER NOT NULL,      -- how many deliveries it has below
-    checksum INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS deliveries (
-    subscriber TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    id BLOB NOT NULL,
-    attempts INTEGER NOT NULL,
-    due INTEGER NOT NULL,       -- milliseconds since 1970; for a dead letter, when it died
-    dead INTEGER NOT NULL,
-    suspect INTEGER NOT NULL,   -- the process died while it was under way
-    reason TEXT NOT NULL,
-    checksum INTEGER NOT NULL,
-    PRIMARY KEY (subscriber, seq)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS deliveries_by_seq ON deliveries (seq);
-CREATE TABLE IF NOT EXISTS attempts (
-    subscriber TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    time INTEGER NOT NULL,
-    label TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    status INTEGER,
-    answer BLOB NOT NULL,
-    PRIMARY KEY (subscriber, seq, number)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS kept (
-    seq INTEGER PRIMARY KEY,
-    id BLOB NOT NULL,
-    time INTEGER NOT NULL,
-    topic TEXT NOT NULL,
-    type TEXT,
-    delivery_id TEXT,
-    headers BLOB NOT NULL,
-    body BLOB NOT NULL,
-    checksum INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS kept_by_id ON kept (id);
-CREATE TABLE IF NOT EXISTS barrier (one INTEGER PRIMARY KEY, turn INTEGER NOT NULL);
-";
-
-/// The format of the tables this program writes, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
 
 #[derive(Debug)]
 pub(in crate::journal::state) struct Store {
@@ -78,6 +33,8 @@ pub(in crate::journal::state) struct Store {
     fresh: bool,
     /// How many deliveries each subscriber has: counted once, for there may be many.
     rows: HashMap<String, i64>,
+    /// What subscribers owe that have no worker, and so nobody who changes it.
+    idle: HashMap<String, u64>,
     /// Changes that were sent could not be written yet: what is here is not what is the case.
     pub(in crate::journal::state) behind: bool,
 }
@@ -153,10 +110,8 @@ impl Store {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
             return Err(OpenFailure::Sql(rusqlite::Error::SqliteFailure(code, Some(check))));
         }
-        db.execute_batch(SCHEMA)?;
-        // Indexes are not part of the check, and retention goes by this one.
-        db.execute_batch("REINDEX deliveries_by_seq")?;
-        Ok(Self { db, fresh: version == 0, rows: HashMap::new(), behind: false })
+        schema::prepare(&db, version)?;
+        Ok(Self { db, fresh: version == 0, rows: HashMap::new(), idle: HashMap::new(), behind: false })
     }
 
     /// Says so while what is here is not what is the case.
@@ -164,8 +119,9 @@ impl Store {
         if self.behind { Err(format!("the delivery state `{FILE}` cannot be written now")) } else { Ok(()) }
     }
 
-    pub(in crate::journal::state) fn recall(&self, name: &str) -> Result<Memory, String> {
+    pub(in crate::journal::state) fn recall(&mut self, name: &str) -> Result<Memory, String> {
         self.is_current()?;
+        self.idle.remove(name);
         self.try_recall(name).or_else(|error| {
             if is_damage(&error) {
                 tracing::error!(%error, subscriber = name, "the saved state of a subscriber is damaged: it begins with the oldest event");
@@ -184,17 +140,15 @@ impl Store {
                 self.db.query_row("SELECT count(*) FROM deliveries WHERE subscriber = ?1", [name], |row| row.get(0))?;
             return Ok(if orphans == 0 { Memory::New } else { Memory::Lost });
         };
-        let mut statement = self.db.prepare(OWED)?;
-        let found = statement.query_map([name], |row| owed(row, name))?.collect::<rusqlite::Result<Vec<_>>>()?;
-        if !good || rows != i64::try_from(found.len()).unwrap_or(-1) || found.iter().any(|(_, good)| !good) {
+        let (saved, bad) = read_all(&self.db, name, cursor)?;
+        if !good || !bad.is_empty() || rows.cast_unsigned() != saved.rows() {
             tracing::error!(
                 subscriber = name,
                 "the saved state of a subscriber is damaged: it begins with the oldest event"
             );
             return Ok(Memory::Lost);
         }
-        let (dead, owed): (Vec<_>, Vec<_>) = found.into_iter().map(|(owed, _)| owed).partition(|owed| owed.dead);
-        Ok(Memory::Saved(Saved { cursor, owed, dead: dead.len() as u64 }))
+        Ok(Memory::Saved(saved))
     }
 
     /// Writes the changes of several subscribers in one transaction.
@@ -245,13 +199,9 @@ impl Store {
         Ok(Seq(cursors.iter().flatten().map(|cursor| cursor.next.0).max().unwrap_or(0).saturating_sub(1)))
     }
 
-    pub(in crate::journal::state) fn start_over(
-        &mut self,
-        name: &str,
-        earliest: Seq,
-    ) -> Result<(Vec<Owed>, u64), String> {
+    pub(in crate::journal::state) fn start_over(&mut self, name: &str, earliest: Seq) -> Result<Saved, String> {
         self.rows.remove(name);
-        let write = |db: &mut Connection| -> rusqlite::Result<Vec<Owed>> {
+        let write = |db: &mut Connection| -> rusqlite::Result<Saved> {
             let transaction = db.transaction()?;
             transaction.execute("DELETE FROM cursors WHERE subscriber = ?1", [name])?;
             // What is in the log is read again, and earns its rows anew.
@@ -259,30 +209,18 @@ impl Store {
                 let sql = format!("DELETE FROM {table} WHERE subscriber = ?1 AND seq >= ?2");
                 transaction.execute(&sql, params![name, number(earliest.0)])?;
             }
-            let mut good = Vec::new();
-            let mut bad = Vec::new();
-            {
-                let mut statement = transaction.prepare(OWED)?;
-                let mut rows = statement.query([name])?;
-                while let Some(row) = rows.next()? {
-                    match owed(row, name) {
-                        Ok((owed, true)) => good.push(owed),
-                        _ => bad.push(row.get::<_, rusqlite::types::Value>(0)?),
-                    }
-                }
-            }
+            let cursor = Cursor { next: earliest, begun: earliest, crashes: 0 };
+            let (saved, bad) = read_all(&transaction, name, cursor)?;
             for seq in bad {
                 transaction.execute("DELETE FROM deliveries WHERE subscriber = ?1 AND seq = ?2", params![name, seq])?;
             }
             // In the same breath, lest it be taken for a new one.
-            let cursor = Some(Cursor { next: earliest, begun: earliest, crashes: 0 });
-            let rows = i64::try_from(good.len()).unwrap_or(-1);
-            write_one(&transaction, name, &Change { cursor, ..Change::default() }, rows)?;
+            let change = Change { cursor: Some(cursor), ..Change::default() };
+            write_one(&transaction, name, &change, saved.rows().cast_signed())?;
             transaction.commit()?;
-            Ok(good)
+            Ok(saved)
         };
-        let (dead, owed): (Vec<_>, Vec<_>) = write(&mut self.db).map_err(text)?.into_iter().partition(|row| row.dead);
-        Ok((owed, dead.len() as u64))
+        write(&mut self.db).map_err(text)
     }
 
     pub(in crate::journal::state) fn retain_subscribers(
@@ -306,8 +244,8 @@ impl Store {
             let transaction = db.transaction()?;
             let sql = format!(
                 "SELECT CAST(subscriber AS BLOB), next,
-                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND NOT dead),
-                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead)
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead != 1),
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead = 1)
                  FROM cursors AS c WHERE {of}"
             );
             let read = |row: &Row<'_>| {
@@ -321,7 +259,7 @@ impl Store {
             };
             let all = transaction.prepare(&sql)?.query_map(names, read)?.collect::<rusqlite::Result<Vec<_>>>()?;
             for gone in all.iter().filter(|one| !one.is_kept()) {
-                for table in ["cursors", "attempts"] {
+                for table in ["cursors", "attempts", "paused", "wanted"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE subscriber = ?1"), [&gone.name])?;
                 }
             }
@@ -331,6 +269,34 @@ impl Store {
         };
         write(&mut self.db).map_err(text)
     }
+}
+
+impl Saved {
+    /// How many deliveries there are of it.
+    fn rows(&self) -> u64 {
+        self.owed.len() as u64 + self.dead + self.recalled.count
+    }
+}
+
+/// The deliveries of a subscriber with that cursor, one row at a time, for there may be many dead letters; and the
+/// numbers of those that are damaged.
+fn read_all(db: &Connection, name: &str, cursor: Cursor) -> rusqlite::Result<(Saved, Vec<rusqlite::types::Value>)> {
+    let mut saved = Saved { cursor, owed: Vec::new(), dead: 0, recalled: Recalled::default() };
+    let mut bad = Vec::new();
+    let mut statement = db.prepare(&(of_subscriber() + " ORDER BY seq"))?;
+    let mut rows = statement.query([name])?;
+    while let Some(row) = rows.next()? {
+        match owed(row, name) {
+            Ok((owed, true)) if owed.recalled => {
+                saved.recalled.count += 1;
+                saved.recalled.oldest.get_or_insert(owed.id.time());
+            }
+            Ok((owed, true)) if owed.dead => saved.dead += 1,
+            Ok((owed, true)) => saved.owed.push(owed),
+            _ => bad.push(row.get::<_, rusqlite::types::Value>(0)?),
+        }
+    }
+    Ok((saved, bad))
 }
 
 enum OpenFailure {

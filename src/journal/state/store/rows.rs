@@ -1,10 +1,12 @@
 //! Rows of the state's tables: how each is read, written, and checked.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::event::{Event, EventId, Millis, Seq, Text};
-use crate::journal::state::{Change, Cursor, Owed};
+use crate::journal::state::{Attempt, Change, Cursor, Owed, SecretUse};
 
 pub(super) fn number(value: u64) -> i64 {
     value.cast_signed()
@@ -27,10 +29,31 @@ fn cursor_checksum(name: &str, cursor: &Cursor, rows: i64) -> i64 {
     checksum(&[name.as_bytes(), numbers.as_flattened()])
 }
 
+/// What the column `dead` says: 0 owed, 1 dead, 2 called back.
+pub(super) fn standing(owed: &Owed) -> i64 {
+    if owed.recalled { 2 } else { owed.dead.into() }
+}
+
 fn owed_checksum(name: &str, owed: &Owed) -> i64 {
-    let flags = u64::from(owed.dead) << 1 | u64::from(owed.suspect);
+    let flags = standing(owed).cast_unsigned() << 1 | u64::from(owed.suspect);
     let numbers = [owed.seq.0, owed.attempts.into(), owed.due.0.cast_unsigned(), flags].map(u64::to_le_bytes);
-    checksum(&[name.as_bytes(), owed.id.0.as_bytes(), numbers.as_flattened(), owed.reason.as_bytes()])
+    let mut parts = vec![name.as_bytes(), owed.id.0.as_bytes(), numbers.as_flattened(), owed.reason.as_bytes()];
+    // Rows of the first format have none of these, and keep the checksum they have.
+    let mut added = Vec::new();
+    if owed.spent != 0 || owed.since.is_some() || owed.topic.is_some() || owed.kind.is_some() {
+        added.extend(owed.spent.to_le_bytes());
+        added.extend(owed.since.map_or([0; 9], |since| {
+            let mut bytes = [1; 9];
+            bytes[1..].copy_from_slice(&since.0.to_le_bytes());
+            bytes
+        }));
+        for text in [&owed.topic, &owed.kind] {
+            added.extend(text.as_ref().map_or(0, |text| text.len() as u64 + 1).to_le_bytes());
+            added.extend(text.as_deref().unwrap_or_default().as_bytes());
+        }
+        parts.push(&added);
+    }
+    checksum(&parts)
 }
 
 pub(super) fn kept_checksum(event: &Event) -> i64 {
@@ -47,18 +70,31 @@ pub(super) fn kept_checksum(event: &Event) -> i64 {
     ])
 }
 
+pub(super) fn use_checksum(used: &SecretUse) -> i64 {
+    let last = used.last.map_or(i64::MIN, |last| last.0);
+    let numbers = [used.since.0, last].map(i64::to_le_bytes);
+    checksum(&[used.topic.as_bytes(), used.secret.as_bytes(), numbers.as_flattened()])
+}
+
 /// An owed row, and whether its checksum is right.
 pub(super) fn owed(row: &Row<'_>, name: &str) -> rusqlite::Result<(Owed, bool)> {
+    let text = |at| row.get::<_, Option<String>>(at).map(|text| text.map(Box::from));
+    let standing: i64 = row.get(4)?;
     let owed = Owed {
         seq: seq(row, 0)?,
         id: EventId(Uuid::from_bytes(row.get(1)?)),
         attempts: row.get(2)?,
         due: Millis(row.get(3)?),
-        dead: row.get(4)?,
+        dead: standing == 1,
+        recalled: standing == 2,
         suspect: row.get(5)?,
         reason: row.get(6)?,
+        spent: row.get(8)?,
+        since: row.get::<_, Option<i64>>(9)?.map(Millis),
+        topic: text(10)?,
+        kind: text(11)?,
     };
-    let good = row.get::<_, i64>(7)? == owed_checksum(name, &owed);
+    let good = (0..=2).contains(&standing) && row.get::<_, i64>(7)? == owed_checksum(name, &owed);
     Ok((owed, good))
 }
 
@@ -71,13 +107,36 @@ pub(super) fn cursor(row: &Row<'_>, name: &str) -> rusqlite::Result<(Cursor, i64
 
 pub(super) const CURSORS: &str = "SELECT subscriber, next, begun, crashes, rows, checksum FROM cursors";
 
-pub(super) const OWED: &str =
-    "SELECT seq, id, attempts, due, dead, suspect, reason, checksum FROM deliveries WHERE subscriber = ?1";
+/// The columns of a delivery, in the order in which [`owed`] reads them.
+pub(super) const COLUMNS: &str = "seq, id, attempts, due, dead, suspect, reason, checksum, spent, since, topic, type";
+
+/// The deliveries of a subscriber.
+pub(super) fn of_subscriber() -> String {
+    format!("SELECT {COLUMNS} FROM deliveries WHERE subscriber = ?1")
+}
 
 /// How many deliveries a subscriber has.
 pub(super) fn count(db: &Connection, name: &str) -> rusqlite::Result<i64> {
     db.prepare_cached("SELECT count(*) FROM deliveries WHERE subscriber = ?1")?.query_row([name], |row| row.get(0))
 }
+
+/// An attempt, from the columns in [`ATTEMPTS`].
+pub(super) fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    let took: Option<i64> = row.get(7)?;
+    Ok(Attempt {
+        seq: seq(row, 0)?,
+        number: row.get(1)?,
+        time: Millis(row.get(2)?),
+        label: row.get(3)?,
+        reason: row.get(4)?,
+        status: row.get(5)?,
+        answer: row.get(6)?,
+        took: took.and_then(|took| u64::try_from(took).ok()).map(Duration::from_millis),
+    })
+}
+
+pub(super) const ATTEMPTS: &str = "SELECT seq, number, time, label, reason, status, answer, took FROM attempts
+     WHERE subscriber = ?1 AND seq = ?2 ORDER BY number";
 
 /// Writes what has changed of one subscriber that has `rows` deliveries. Answers how many it has then.
 pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: i64) -> rusqlite::Result<i64> {
@@ -94,13 +153,17 @@ pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: 
                     owed.id.0.as_bytes(),
                     owed.attempts,
                     owed.due.0,
-                    owed.dead,
+                    standing(owed),
                     owed.suspect,
                     owed.reason,
                     owed_checksum(name, owed),
+                    owed.spent,
+                    owed.since.map(|since| since.0),
+                    owed.topic,
+                    owed.kind,
                 ];
-                db.prepare_cached("INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-                    .execute(values)?;
+                let sql = "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                db.prepare_cached(sql)?.execute(values)?;
                 rows += 1;
             }
             None => {
@@ -110,7 +173,7 @@ pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: 
         }
     }
     for attempt in &change.attempts {
-        db.prepare_cached("INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+        db.prepare_cached("INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
             params![
                 name,
                 number(attempt.seq.0),
@@ -120,6 +183,7 @@ pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: 
                 attempt.reason,
                 attempt.status,
                 attempt.answer,
+                attempt.took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
             ],
         )?;
     }

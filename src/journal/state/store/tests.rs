@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::*;
 use crate::event::{Event, EventId, Headers, Millis};
 use crate::journal::Keeper;
-use crate::journal::state::{Attempt, State};
+use crate::journal::state::letters::{Fate, Step, Stretch, Which, Wish};
+use crate::journal::state::{Attempt, DROPPED, Owed, State};
 
 const CURSOR: Cursor = Cursor { next: Seq(40), begun: Seq(64), crashes: 2 };
 
@@ -19,8 +20,13 @@ fn owed(seq: u64, dead: bool) -> Owed {
         attempts: 3,
         due: Millis(1_764_000_000_000),
         dead,
+        recalled: false,
         suspect: seq == 12,
         reason: "500 Internal Server Error".into(),
+        spent: 2,
+        since: Some(Millis(1_763_000_000_000)),
+        topic: Some("github".into()),
+        kind: (seq == 12).then(|| "push".into()),
     }
 }
 
@@ -33,6 +39,7 @@ fn attempt(seq: u64, number: u32) -> Attempt {
         reason: "500".into(),
         status: Some(500),
         answer: b"no".to_vec(),
+        took: Some(std::time::Duration::from_millis(12)),
     }
 }
 
@@ -55,6 +62,28 @@ fn filled() -> TempDir {
     folder
 }
 
+fn saved(cursor: Cursor, owed: Vec<Owed>, dead: u64) -> Saved {
+    Saved { cursor, owed, dead, recalled: Recalled::default() }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+}
+
+/// All dead letters, in the order in which they are told.
+fn letters(state: &State, subscriber: Option<&str>) -> Vec<(String, Owed)> {
+    let mut wish = Wish { subscriber: subscriber.map(str::to_owned), limit: 3, ..Wish::default() };
+    let mut all = Vec::new();
+    loop {
+        let page = runtime().block_on(state.letters(wish.clone())).expect("read");
+        all.extend(page.letters.into_iter().map(|letter| (letter.subscriber, letter.owed)));
+        wish.before = page.next;
+        if wish.before.is_none() {
+            return all;
+        }
+    }
+}
+
 fn recalled(folder: &Path, name: &str) -> Memory {
     let state = State::open(folder, true).expect("opened");
     let memory = state.recall(name).expect("read");
@@ -71,12 +100,12 @@ fn alter(folder: &Path, sql: &str) {
 #[test]
 fn what_was_saved_is_recalled() {
     let folder = filled();
-    let saved = |owed, dead| Memory::Saved(Saved { cursor: CURSOR, owed, dead });
+    let saved = |owed, dead| Memory::Saved(saved(CURSOR, owed, dead));
     assert_eq!(recalled(folder.path(), "ci"), saved(vec![owed(11, false), owed(12, false)], 1));
     assert_eq!(recalled(folder.path(), "archive"), saved(vec![owed(11, false)], 0));
     assert_eq!(recalled(folder.path(), "another"), Memory::New);
     let state = State::open(folder.path(), true).expect("opened");
-    assert_eq!(state.dead("ci", 10).expect("read"), [owed(13, true)]);
+    assert_eq!(letters(&state, None), [("ci".to_owned(), owed(13, true))]);
     assert_eq!(state.floor().expect("read"), Seq(39));
     let done = Change { rows: [(Seq(11), None)].into(), ..Change::default() };
     state.change("ci", done, None);
@@ -139,14 +168,24 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
             damages.push(("cursors", number(column, bit)));
         }
     }
-    for column in ["seq", "attempts", "due", "dead", "suspect", "checksum"] {
-        // Any other value than 0 is a yes.
-        let bits: &[u32] = if matches!(column, "dead" | "suspect") { &[0] } else { &[4, 7, 30] };
+    for column in ["seq", "attempts", "due", "dead", "suspect", "checksum", "spent", "since"] {
+        let bits: &[u32] = match column {
+            // Any other value than 0 is a yes.
+            "suspect" => &[0],
+            "dead" => &[0, 1, 2, 9],
+            _ => &[4, 7, 30],
+        };
         damages.extend(bits.iter().map(|&bit| ("deliveries", number(column, bit))));
     }
     damages.push(("deliveries", first_byte("id", "FF", "BLOB")));
     damages.push(("deliveries", first_byte("reason", "34", "TEXT")));
     damages.push(("deliveries", first_byte("reason", "FF", "TEXT")));
+    for column in ["since", "topic", "type"] {
+        damages.push(("deliveries", format!("{column} = NULL")));
+    }
+    damages.push(("deliveries", first_byte("topic", "68", "TEXT")));
+    damages.push(("deliveries", first_byte("type", "71", "TEXT")));
+    damages.push(("deliveries", "topic = topic || type, type = ''".into()));
     for table in ["cursors", "deliveries"] {
         damages.push((table, first_byte("subscriber", "62", "TEXT")));
         damages.push((table, first_byte("subscriber", "FF", "TEXT")));
@@ -160,25 +199,28 @@ fn a_flipped_bit_in_any_column_makes_it_begin_anew() {
         assert!(state.floor().expect("read") <= Seq(39), "{table} {damage}");
         state.retain_subscribers(vec!["ci".into(), "archive".into()], Seq(0)).expect("written");
         assert_eq!(state.recall("ci").expect("read"), Memory::Lost, "{table} {damage}");
-        let unharmed = Saved { cursor: CURSOR, owed: vec![owed(11, false)], dead: 0 };
+        let unharmed = saved(CURSOR, vec![owed(11, false)], 0);
         assert_eq!(state.recall("archive").expect("read"), Memory::Saved(unharmed), "{table} {damage}");
 
         // The event 11 is not in the log any more, the others are and will be read again.
-        let (left, dead) = state.start_over("ci", Seq(12)).expect("written");
-        assert_eq!(dead, 0);
-        assert!(left.iter().all(|row| *row == owed(11, false)), "{table} {damage}: {left:?}");
+        let left = state.start_over("ci", Seq(12)).expect("written");
+        assert_eq!((left.dead, left.recalled), (0, Recalled::default()));
+        assert!(left.owed.iter().all(|row| *row == owed(11, false)), "{table} {damage}: {left:?}");
         state.close();
         let cursor = Cursor { next: Seq(12), begun: Seq(12), crashes: 0 };
-        let again = Memory::Saved(Saved { cursor, owed: left, dead: 0 });
-        assert_eq!(recalled(folder.path(), "ci"), again, "begun anew once, not at every start: {table} {damage}");
+        assert_eq!(left.cursor, cursor);
+        assert_eq!(
+            recalled(folder.path(), "ci"),
+            Memory::Saved(left),
+            "begun anew once, not at every start: {table} {damage}"
+        );
     }
 }
 
 /// By its number, and no other by its id.
 fn kept(state: &State, seq: u64) -> Option<Event> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let kept = runtime.block_on(state.kept(Seq(seq))).expect("read");
-    let by_id = runtime.block_on(state.kept_by_id(owed(seq, false).id)).expect("read");
+    let kept = runtime().block_on(state.kept(Seq(seq))).expect("read");
+    let by_id = runtime().block_on(state.kept_by_id(owed(seq, false).id)).expect("read");
     assert_eq!(by_id.map(|event| event.seq), kept.as_ref().map(|event| event.seq));
     kept
 }
@@ -269,5 +311,160 @@ fn a_kept_event_that_is_damaged_is_not_delivered() {
         alter(folder.path(), &format!("UPDATE kept SET {damage} WHERE seq = 11"));
         assert_eq!(kept(&state, 11).map(|event| event.seq), None, "{column}");
     }
+    state.close();
+}
+
+/// Files of the first format, with the very checksums it wrote.
+#[test]
+fn the_first_format_is_read_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let db = Connection::open(folder.path().join(FILE)).expect("opened");
+    db.execute_batch(include_str!("first_format.sql")).expect("made");
+    drop(db);
+    let plain = |seq, dead| Owed { spent: 0, since: None, topic: None, kind: None, ..owed(seq, dead) };
+    let want = Memory::Saved(saved(CURSOR, vec![plain(11, false), plain(12, false)], 1));
+    for time in ["first", "second"] {
+        assert_eq!(recalled(folder.path(), "ci"), want, "{time} time");
+    }
+    let state = State::open(folder.path(), true).expect("opened");
+    assert_eq!(state.attempts("ci", Seq(11)).expect("read"), [Attempt { took: None, ..attempt(11, 1) }]);
+    assert_eq!(letters(&state, Some("ci")), [("ci".to_owned(), plain(13, true))]);
+    state.change("ci", change(&[owed(11, false)]), None);
+    state.barrier().expect("written");
+    state.close();
+    let want = Memory::Saved(saved(CURSOR, vec![owed(11, false), plain(12, false)], 1));
+    assert_eq!(recalled(folder.path(), "ci"), want, "old rows and new ones beside each other");
+}
+
+const EVERYTHING: Stretch = Stretch { from: Seq(0), to: Seq(1 << 60) };
+
+/// Decides on all of a subscriber, step by step. Answers how many it was, and in how many steps.
+fn decide(state: &State, name: &str, fate: Fate, which: &Which) -> (u64, u32) {
+    let (mut stretch, mut count, mut steps) = (EVERYTHING, 0, 0);
+    loop {
+        let step = runtime().block_on(state.decide(name, fate, which.clone(), stretch, Millis(9))).expect("written");
+        (count, steps) = (count + step.count, steps + 1);
+        match step.next {
+            Some(next) => stretch.from = next,
+            None => return (count, steps),
+        }
+    }
+}
+
+#[test]
+fn letters_are_called_back_and_taken_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = State::open(folder.path(), false).expect("opened");
+    let rows: Vec<Owed> = (1..=2500).map(|seq| Owed { suspect: false, ..owed(seq, seq % 5 != 0) }).collect();
+    state.change("ci", change(&rows), None);
+    state.change("other", change(&[owed(7, true)]), None);
+    let some = Which::Events(vec![owed(3, true).id, owed(5, true).id, owed(3, true).id, owed(9999, true).id]);
+    let step = runtime().block_on(state.decide("ci", Fate::CalledBack, some, EVERYTHING, Millis(9))).expect("written");
+    assert_eq!(
+        step,
+        Step { count: 1, oldest: Some(owed(3, true).id.time()), next: None },
+        "5 is not dead, 9999 unknown"
+    );
+    assert_eq!(decide(&state, "ci", Fate::CalledBack, &Which::All), (1999, 3), "all others, not at once");
+    assert_eq!(decide(&state, "ci", Fate::CalledBack, &Which::All).0, 0);
+    assert_eq!(letters(&state, None), [("other".to_owned(), owed(7, true))]);
+
+    let (taken, oldest) = runtime().block_on(state.take_up("ci", 3)).expect("written");
+    let back = |seq| Owed { due: Millis(9), spent: 3, since: Some(Millis(9)), suspect: false, ..owed(seq, false) };
+    assert_eq!((taken, oldest), (vec![back(1), back(2), back(3)], Some(owed(4, true).id.time())));
+    assert_eq!((back(1).attempts, back(1).round()), (3, 0), "a new round");
+    state.barrier().expect("written");
+    state.close();
+    let Memory::Saved(saved) = recalled(folder.path(), "ci") else { panic!("it is whole") };
+    let recalled = Recalled { count: 1997, oldest: Some(owed(4, true).id.time()) };
+    assert_eq!((saved.dead, saved.owed.len(), saved.recalled), (0, 503, recalled));
+    let state = State::open(folder.path(), true).expect("opened");
+    assert_eq!(state.needed(6..8).expect("read"), [6, 7], "what was called back is needed like anything owed");
+    let mut left = recalled.count;
+    while left > 0 {
+        let (taken, oldest) = runtime().block_on(state.take_up("ci", 1000)).expect("written");
+        left -= taken.len() as u64;
+        assert_eq!(oldest.is_some(), left > 0);
+    }
+    state.close();
+}
+
+#[test]
+fn dropped_letters_leave_a_note() {
+    let folder = filled();
+    let state = State::open(folder.path(), true).expect("opened");
+    state.change("ci", Change { attempts: vec![attempt(13, 3)], ..Change::default() }, None);
+    assert_eq!(decide(&state, "ci", Fate::Dropped, &Which::All), (1, 1));
+    assert_eq!(decide(&state, "nobody", Fate::Dropped, &Which::All), (0, 1));
+    let noted = runtime().block_on(state.noted(Seq(13))).expect("read").remove("ci").expect("it is saved");
+    assert_eq!(noted.owed, None);
+    let labels: Vec<_> = noted.attempts.iter().map(|attempt| (attempt.number, attempt.label.as_str())).collect();
+    assert_eq!(labels, [(3, "http_status"), (4, DROPPED)]);
+    state.close();
+    let left = saved(CURSOR, vec![owed(11, false), owed(12, false)], 0);
+    assert_eq!(recalled(folder.path(), "ci"), Memory::Saved(left), "the count of its rows is right");
+}
+
+#[test]
+fn the_list_of_letters_is_told_newest_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = State::open(folder.path(), false).expect("opened");
+    let of = |seq, topic: &str| Owed { topic: Some(topic.into()), ..owed(seq, true) };
+    let topic = |seq| if seq % 3 == 0 { "a" } else { "b" };
+    state.change("x", change(&(1..1200).map(|seq| of(seq, topic(seq))).collect::<Vec<_>>()), None);
+    state.change("y", change(&[of(1, "a"), of(7, "b"), owed(8, false)]), None);
+    let all: Vec<_> = letters(&state, None).into_iter().map(|(name, owed)| (owed.seq.0, name)).collect();
+    assert_eq!(all.len(), 1201);
+    assert!(all.is_sorted_by(|a, b| a > b), "newest first, and by name backwards");
+    let of_one: Vec<_> = letters(&state, Some("y")).into_iter().map(|(_, owed)| owed.seq.0).collect();
+    assert_eq!(of_one, [7, 1]);
+    let wish = Wish { topic: Some("a".into()), limit: 2, ..Wish::default() };
+    let page = runtime().block_on(state.letters(wish)).expect("read");
+    assert_eq!(page.letters.iter().map(|letter| letter.owed.seq.0).collect::<Vec<_>>(), [1197, 1194]);
+    let wish = Wish { topic: Some("c".into()), limit: 2, ..Wish::default() };
+    let page = runtime().block_on(state.letters(wish)).expect("read");
+    assert!(page.letters.is_empty() && page.next.is_some(), "not all is looked through at once");
+    let refused = runtime().block_on(state.refused(vec![Seq(1), Seq(8), Seq(2000)])).expect("read");
+    let told: Vec<_> = refused.into_iter().map(|(seq, of)| (seq.0, of.retrying, of.dead)).collect();
+    assert_eq!(told, [(1, 0, 2), (8, 1, 1)]);
+    state.close();
+}
+
+#[test]
+fn who_is_paused_and_who_wanted_what_is_remembered() {
+    let folder = filled();
+    let state = State::open(folder.path(), true).expect("opened");
+    runtime().block_on(state.pause("ci", true)).expect("written");
+    runtime().block_on(state.pause("archive", true)).expect("written");
+    runtime().block_on(state.pause("archive", false)).expect("written");
+    state.close();
+    let state = State::open(folder.path(), true).expect("opened");
+    assert_eq!(state.paused().expect("read"), ["ci"]);
+
+    let wanted =
+        |name: &str, seq| runtime().block_on(state.noted(Seq(seq))).expect("read").remove(name).expect("saved").wanted;
+    assert_eq!(wanted("ci", 5), None, "never noted");
+    state.wants("ci", Seq(10), true, "a").expect("written");
+    state.wants("archive", Seq(10), false, "a").expect("written");
+    state.wants("ci", Seq(20), false, "a").expect("written");
+    state.wants("ci", Seq(30), false, "a\nb").expect("written");
+    state.wants("ci", Seq(30), false, "c").expect("written");
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        [9, 10, 29, 30, 99].map(|seq| wanted("ci", seq)),
+        [some(""), some("a"), some("a"), some("c"), some("c")]
+    );
+    assert_eq!(wanted("archive", 1), some("a"), "it was there before anything was noted");
+    for n in 0..200 {
+        state.wants("ci", Seq(100 + n), false, &format!("{n}")).expect("written");
+    }
+    assert_eq!((wanted("ci", 9), wanted("ci", 298)), (some(""), some("198")), "its beginning is not forgotten");
+    let others = runtime().block_on(state.others(vec!["archive".into()], Seq(40))).expect("read");
+    assert_eq!(others.len(), 1);
+    assert_eq!(
+        (others[0].of.name.as_str(), others[0].of.owed, others[0].of.dead, others[0].of.behind),
+        ("ci", 2, 1, true)
+    );
+    assert_eq!(others[0].wanted, "199");
     state.close();
 }

@@ -1,4 +1,11 @@
 //! The command line.
+//!
+//! - here: the program, and the commands that stand alone;
+//! - [`operate`]: the commands that ask a running daemon;
+//! - `value`: the values of options that are checked before anything is asked.
+
+pub mod operate;
+mod value;
 
 use std::path::PathBuf;
 
@@ -19,7 +26,7 @@ pub struct Cli {
         value_name = "FILE",
         env = "FOREBAY_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/forebay/forebay.toml"
+        default_value = DEFAULT_CONFIG
     )]
     pub config: PathBuf,
 
@@ -30,6 +37,9 @@ pub struct Cli {
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("FOREBAY_COMMIT"), ")");
 
+/// The configuration file where none is named.
+pub const DEFAULT_CONFIG: &str = "/etc/forebay/forebay.toml";
+
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -39,7 +49,8 @@ pub enum Command {
     ///
     /// Reads the file with the very code that `serve` starts with, and opens no port, no journal and no connection.
     /// Exits with 78 if the configuration is wrong.
-    Check,
+    #[command(mut_arg("json", |json| json.requires("diff")))]
+    Check(CheckArgs),
     /// Try it: a daemon with no configuration at all, and nothing left behind
     ///
     /// Runs until Ctrl-C with a temporary journal, the topics `github` and `bitbucketCloud` with secrets of this run
@@ -51,6 +62,38 @@ pub enum Command {
     /// Reads the configuration for the topic, its validator and its URL, and shows the answer. Waits 10 seconds for it.
     /// Exits with 0 if the answer is a success, 2xx, and else with 1.
     Send(SendArgs),
+    /// Look at recorded events
+    Events(operate::EventsArgs),
+    /// Deliver recorded events again
+    ///
+    /// Which events: by their ids, or all that fit the conditions. Waits until they have been handled, and shows how far
+    /// it is; Ctrl-C ends the waiting and not the replay.
+    Replay(operate::ReplayArgs),
+    /// Look at dead letters, retry them, or drop them
+    Dead(operate::DeadArgs),
+    /// Look at subscribers, pause them, and let them go on
+    Subscribers(operate::SubscribersArgs),
+    /// Look at topics
+    Topics(operate::TopicsArgs),
+    /// Why was this request refused?
+    ///
+    /// Tells what was wrong with a refused request and what would have matched. The daemon keeps the last ones, without
+    /// their secrets.
+    Doctor(operate::DoctorArgs),
+    /// When each secret last matched
+    ///
+    /// A secret that no sender uses any more can be removed from the configuration.
+    Secrets(operate::SecretsArgs),
+    /// Have the daemon read its configuration again
+    ///
+    /// All or nothing: if the file is wrong, or changes what cannot change while the daemon runs, everything stays as it
+    /// was, and the reasons are printed.
+    Reload(operate::ReloadArgs),
+    /// Say which way recorded events would go by another configuration
+    ///
+    /// Reads the file NEW as `check` does, and asks the running daemon which of the events it has recorded each
+    /// subscriber would gain and lose. Changes nothing.
+    Plan(operate::PlanArgs),
     /// Print the completions of a shell
     ///
     /// For bash, in `~/.bashrc`: `source <(forebay completions bash)`.
@@ -58,6 +101,22 @@ pub enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Print the manual page
+    ///
+    /// For all users: `forebay man > /usr/local/share/man/man1/forebay.1`. To read it at once: `forebay man | man -l -`.
+    Man,
+}
+
+/// The arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Say what is different from the configuration that the running daemon has in force, and nothing else
+    #[arg(long)]
+    pub diff: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a comment here would be the help of the command")]
+    pub remote: operate::Remote,
 }
 
 /// The arguments of `dev`.
