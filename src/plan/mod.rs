@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use crate::config::{Difference, Report, Written};
+pub use crate::config::{Difference, Level, Report, Written};
 pub use backstage::Backstage;
 
 use crate::config::{Problems, Table};
@@ -182,6 +182,14 @@ fn text(path: &Path) -> Result<String, Report> {
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(format!("cannot read the configuration: {error}")))?;
     String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))
+}
+
+/// How a file that may be wrong wants the log, as far as it can be told, and else as usual.
+#[must_use]
+pub fn log_of(path: &Path) -> Log {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    journal::log(&Table::root(tree.get_ref(), &Problems::default()))
 }
 
 /// Reads the text of a configuration. `name` is what problems call it; relative paths in it begin in `folder`.

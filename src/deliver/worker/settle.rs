@@ -89,7 +89,8 @@ impl Worker {
         self.status.failed(now, &refusal.reason);
         if self.breaker.is_first_refusal() {
             tracing::warn!(
-                subscriber = %self.subscriber.name, seq = delivery.event.seq.0, attempt = delivery.attempt,
+                subscriber = %self.subscriber.name, seq = delivery.event.seq.0, event = %delivery.event.id,
+                topic = &*delivery.event.topic, attempt = delivery.attempt,
                 reason = refusal.reason, "a delivery was refused; further refusals are not logged until one succeeds"
             );
         }
