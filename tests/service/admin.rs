@@ -3,4 +3,5 @@
 mod events;
 mod guard;
 mod reload;
+mod steering;
 mod tail;
