@@ -2,15 +2,17 @@
 
 use super::daemon::Daemon;
 use super::reload::ReloadError;
+use super::replay::shown;
 use crate::api::dead::DeadLetters;
 use crate::api::events::Delivery;
+use crate::api::replay::{Replay, Replays};
 use crate::api::settings::{Configuration, Reloaded};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
 use crate::deliver::steer::Unsteered;
 use crate::deliver::trace::Traced;
 use crate::event::Seq;
-use crate::http::admin::{DeadQuery, Desk, Later, Trouble};
+use crate::http::admin::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
 use crate::journal::state::letters::{Fate, Which};
 
 impl From<Unsteered> for Trouble {
@@ -83,5 +85,18 @@ impl Desk for Daemon {
         kind: Option<&'a str>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>> {
         Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind }).await?) })
+    }
+
+    fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {
+        self.begin_replays(order)
+    }
+
+    fn replays(&self) -> Vec<Replay> {
+        self.deliveries.replays().iter().map(shown).collect()
+    }
+
+    fn cancel_replay(&self, id: u64) -> Result<Option<Replay>, Trouble> {
+        let cancelled = self.deliveries.cancel_replay(id).map_err(Trouble::Failed)?;
+        Ok(cancelled.as_ref().map(shown))
     }
 }

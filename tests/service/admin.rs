@@ -2,6 +2,7 @@
 
 mod events;
 mod guard;
+mod rejections;
 mod reload;
 mod steering;
 mod tail;

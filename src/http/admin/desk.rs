@@ -8,11 +8,13 @@ use http::StatusCode;
 
 use crate::api::dead::DeadLetters;
 use crate::api::events::Delivery;
+use crate::api::replay::{Replay, Replays};
 use crate::api::settings::{Configuration, Reloaded};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
-use crate::event::Seq;
+use crate::event::{Millis, Seq};
 use crate::http::reply::{self, Answer};
+use crate::journal::state::Selection;
 use crate::journal::state::letters::{Fate, Which};
 
 /// Something that is answered later.
@@ -64,6 +66,35 @@ pub struct DeadQuery<'a> {
     pub before: Option<&'a str>,
 }
 
+/// Events that are to be delivered again, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayOrder {
+    /// The subscribers; none: all that want any of the events.
+    pub subscribers: Vec<String>,
+    /// The events.
+    pub selection: Selection,
+    /// Topic and type, where it is one event.
+    pub event: Option<(String, Option<String>)>,
+    /// At most this many a second for each subscriber.
+    pub rate: Option<u32>,
+    /// Only say how many it would be.
+    pub dry_run: bool,
+    /// When it was asked for.
+    pub now: Millis,
+}
+
+impl ReplayOrder {
+    /// The events, in a few words.
+    #[must_use]
+    pub fn event_name(&self) -> String {
+        match &self.event {
+            Some((topic, Some(kind))) => format!("`{topic}.{kind}`"),
+            Some((topic, None)) => format!("`{topic}` without a type"),
+            None => "any of these events".to_owned(),
+        }
+    }
+}
+
 /// The daemon, as far as the API looks at it and steers it.
 pub trait Desk: Send + Sync {
     /// The topics of the configuration in force.
@@ -97,4 +128,18 @@ pub trait Desk: Send + Sync {
         topic: &'a str,
         kind: Option<&'a str>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>>;
+    /// Begins replays, on stable storage when it returns. Reads indexes and waits for the disk: not for a runtime's thread.
+    ///
+    /// # Errors
+    /// Why none of them begins.
+    fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble>;
+
+    /// All replays that have not ended, and the last ones that have; newest first.
+    fn replays(&self) -> Vec<Replay>;
+
+    /// Ends a replay; nothing if there is none of that number. Waits for the disk: not for a runtime's thread.
+    ///
+    /// # Errors
+    /// When that cannot be noted.
+    fn cancel_replay(&self, id: u64) -> Result<Option<Replay>, Trouble>;
 }

@@ -15,6 +15,7 @@ mod guard;
 mod openapi;
 mod page;
 mod rejections;
+mod replay;
 mod request;
 mod routes;
 mod secrets;
@@ -34,7 +35,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{DeadQuery, Desk, Later, Trouble};
+pub use desk::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
 pub use events::Browse;
 pub use guard::Guard;
 
@@ -143,6 +144,11 @@ impl AdminDoor {
             Call::Dead => dead::list(self, asked).await,
             Call::DeadRetry => dead::decide(self, asked, Fate::CalledBack).await,
             Call::DeadDrop => dead::decide(self, asked, Fate::Dropped).await,
+            Call::Replay => replay::begin(self, asked).await,
+            Call::EventReplay => replay::begin_one(self, asked).await,
+            Call::Replays => replay::list(self, asked),
+            Call::OneReplay => replay::show(self, asked),
+            Call::CancelReplay => replay::cancel(self, asked).await,
             Call::Rejections => rejections::list(self, asked),
             Call::Rejection => rejections::show(self, asked).await,
             Call::Secrets => secrets::list(self, asked),

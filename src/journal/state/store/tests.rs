@@ -48,7 +48,7 @@ fn change(rows: &[Owed]) -> Change {
     Change {
         cursor: Some(CURSOR),
         rows: rows.iter().map(|row| (row.seq, Some(row.clone()))).collect(),
-        attempts: Vec::new(),
+        ..Change::default()
     }
 }
 
