@@ -30,7 +30,8 @@ use crate::event::Millis;
 use crate::journal::Journal;
 use crate::journal::state::State;
 use crate::metrics::Metrics;
-use crate::name::{Pattern, SubscriberName};
+use crate::name::SubscriberName;
+use crate::route::Route;
 use crate::sink::{self, Sink};
 pub(crate) use keeper::tell_of;
 use keeper::{Field, Newcomer, Turn, keep};
@@ -61,8 +62,8 @@ pub enum Order {
 pub struct Subscriber {
     /// Its name.
     pub name: SubscriberName,
-    /// The events it wants; one pattern is enough.
-    pub patterns: Vec<Pattern>,
+    /// The events it wants.
+    pub route: Route,
     /// Where it begins when it is new.
     pub start: Start,
     /// Where its events go.
@@ -71,13 +72,6 @@ pub struct Subscriber {
     pub retry: retry::Policy,
     /// How its deliveries relate.
     pub order: Order,
-}
-
-impl Subscriber {
-    /// What it wants, for the record.
-    fn wanted(&self) -> String {
-        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
-    }
 }
 
 /// All subscribers at work.
@@ -157,6 +151,11 @@ impl Deliveries {
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
             shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
+    }
+
+    /// What each subscriber wants, as it was configured last.
+    pub fn routes(&self) -> Vec<(SubscriberName, Route)> {
+        self.field.seen().into_iter().map(|seen| (seen.name, seen.subscriber.route.clone())).collect()
     }
 
     /// How each subscriber is doing.
