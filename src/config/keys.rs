@@ -48,7 +48,7 @@ pub const TABLES: [(&str, &[&str]); 20] = [
     ("secret", &["env", "file", "credential"]),
     ("secrets.*", &["env", "file", "credential", "id", "not_before", "not_after"]),
     ("source", &["header", "body"]),
-    ("subscribers.*", &["topics", "start", "sink", "retry", "order"]),
+    ("subscribers.*", &["topics", "filter", "start", "sink", "retry", "order"]),
     ("subscribers.*.retry", &["first", "max", "attempts", "max_age"]),
     ("sink.stdout", &["type", "format"]),
     ("sink.file", &["type", "path", "format", "rotate"]),

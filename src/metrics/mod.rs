@@ -163,6 +163,10 @@ pub struct SubscriberMetrics {
     attempts: Family<Attempted, Counter>,
     /// The labels under which refused attempts were counted.
     labels: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Events that match, and that the filter refused.
+    pub filtered: Counter,
+    /// Those of them on which it failed.
+    pub filter_errors: Counter,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
@@ -197,12 +201,14 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
-/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// At rest, of the events that matched a subscriber: matched = `forebay_filtered_total`, `forebay_deliveries_total` with the
+/// outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
 /// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
 /// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
+    filtered: Family<OfSubscriber, Counter>,
+    filter_errors: Family<OfSubscriber, Counter>,
     deliveries: Family<Delivered, Counter>,
     attempts: Family<Attempted, Counter>,
     attempt_seconds: Histograms<OfSubscriber>,
@@ -223,6 +229,8 @@ const OK: &str = "ok";
 impl Subscribers {
     fn new() -> Self {
         Self {
+            filtered: Family::default(),
+            filter_errors: Family::default(),
             deliveries: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
@@ -236,6 +244,8 @@ impl Subscribers {
     }
 
     fn register(&self, registry: &mut Registry) {
+        registry.register("filtered", "events that filters refused", self.filtered.clone());
+        registry.register("filter_errors", "events on which filters failed", self.filter_errors.clone());
         registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
         registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
         let seconds = self.attempt_seconds.clone();
@@ -262,6 +272,8 @@ impl Subscribers {
             let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
             counter.clone()
         });
+        let filtered = self.filtered.get_or_create(&of).clone();
+        let filter_errors = self.filter_errors.get_or_create(&of).clone();
         let good = Attempted { subscriber: name.to_owned(), result: OK };
         let good_attempts = self.attempts.get_or_create(&good).clone();
         let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
@@ -276,6 +288,8 @@ impl Subscribers {
             name,
             attempts,
             labels: Arc::default(),
+            filtered,
+            filter_errors,
             delivered,
             died,
             dropped,
@@ -301,6 +315,8 @@ impl Subscribers {
             self.attempts.remove(&Attempted { subscriber: subscriber(), result });
         }
         let of = OfSubscriber { subscriber: subscriber() };
+        self.filtered.remove(&of);
+        self.filter_errors.remove(&of);
         self.attempt_seconds.remove(&of);
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);
