@@ -49,7 +49,10 @@ impl Browse {
     }
 
     /// Does what takes time or waits for the disk, on a thread for that.
-    async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Trouble> {
         let failed = |why: &dyn std::fmt::Display| Trouble::Failed(format!("cannot look into the journal: {why}"));
         let turn = Arc::clone(&self.looking).acquire_owned().await.map_err(|error| failed(&error))?;
         let work = move || {
@@ -99,13 +102,13 @@ pub(super) fn summary(found: &Found, refused: Refused) -> EventSummary {
 }
 
 /// What there is of an event: what is known of it, and the event itself while the log has it or somebody is owed it.
-struct Known {
-    found: Found,
-    event: Option<Event>,
+pub(super) struct Known {
+    pub(super) found: Found,
+    pub(super) event: Option<Event>,
 }
 
 /// The event whose id stands in the path.
-async fn known(door: &AdminDoor, asked: &Asked) -> Result<Known, Trouble> {
+pub(super) async fn known(door: &AdminDoor, asked: &Asked) -> Result<Known, Trouble> {
     let word = asked.word(0);
     // Other ways to write a UUID are none to look for one.
     let id = Uuid::try_parse(word).ok().filter(|_| word.len() == uuid::fmt::Hyphenated::LENGTH).map(EventId);

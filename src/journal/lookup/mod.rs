@@ -6,6 +6,7 @@
 
 mod query;
 mod span;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -16,6 +17,7 @@ use std::ops::{ControlFlow, Range};
 
 pub use query::{BadTerms, MAX_TEXT, Query, Terms};
 pub(super) use span::Span;
+pub use stretches::{Stretch, Stretches};
 
 use super::index::Entry;
 use super::{Journal, Position, codec};
