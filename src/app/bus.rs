@@ -59,7 +59,7 @@ impl Opened {
             bus,
             journal: journal.clone(),
             keys: Arc::new(keys),
-            own: Box::new(move |topic, kind| own.takes(topic, kind)),
+            own: Box::new(move |topic, kind| own.anybody_takes(topic, kind)),
             metrics: metrics.with_bus(),
         };
         ingest.bus_door(backstage.settings, settings, topics, parts)

@@ -149,7 +149,7 @@ impl Deliveries {
 
     /// Whether any subscriber wants events of a topic and type.
     #[must_use]
-    pub fn takes(&self, topic: &str, kind: Option<&str>) -> bool {
+    pub fn anybody_takes(&self, topic: &str, kind: Option<&str>) -> bool {
         self.field.seen().iter().any(|seen| crate::route::wants(&seen.subscriber.patterns, topic, kind))
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::{Query, shelf};
+use super::{Query, volume};
 use crate::event::Seq;
 use crate::journal::{Journal, Position};
 
@@ -32,23 +32,23 @@ impl Journal {
     #[must_use]
     pub fn stretches(&self, range: Range<u64>, query: &Query, wants: &dyn Fn(&str, Option<&str>) -> bool) -> Stretches {
         let mut all = Stretches::default();
-        for shelf in shelf::all(&self.shared) {
-            if shelf.last.0 < range.start || shelf.base.0 >= range.end || !query.may_match_in(&shelf) {
+        for volume in volume::all(&self.shared) {
+            if volume.last.0 < range.start || volume.base.0 >= range.end || !query.may_match_in(&volume) {
                 continue;
             }
             let mut stretch: Option<Stretch> = None;
-            shelf.walk(&self.shared, &mut |entry| {
+            volume.walk(&self.shared, &mut |entry| {
                 if entry.seq.0 >= range.end {
                     return ControlFlow::Break(());
                 }
                 if entry.seq.0 < range.start || !wants(entry.topic, entry.kind()) || !query.matches_entry(entry) {
                     return ControlFlow::Continue(());
                 }
-                if shelf.segment.is_none() {
+                if volume.segment.is_none() {
                     all.gone += 1;
                 } else {
                     all.count += 1;
-                    let first = Position { seq: entry.seq, place: Some((shelf.base, entry.offset)) };
+                    let first = Position { seq: entry.seq, place: Some((volume.base, entry.offset)) };
                     stretch.get_or_insert(Stretch { first, last: entry.seq }).last = entry.seq;
                 }
                 ControlFlow::Continue(())
