@@ -45,6 +45,7 @@ pub mod sink;
 pub mod http;
 
 pub mod app;
+pub mod otlp;
 pub mod plan;
 
 pub mod cli;

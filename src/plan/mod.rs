@@ -1,7 +1,7 @@
 //! From a configuration as written to what it means. After a [`Plan`] nothing can be wrong with the file any more;
 //! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
 //!
-//! - `listen`: ingress and admin listener; `journal`: journal and log.
+//! - `listen`: ingress and admin listener; `journal`: journal and log; `otlp`: traces.
 //! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
 //! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
 //! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
@@ -12,6 +12,7 @@
 pub mod defaults;
 mod journal;
 mod listen;
+mod otlp;
 mod secret;
 mod sink;
 mod source;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub journal: Settings,
     /// The log.
     pub log: Log,
+    /// Where spans go; none are made without it.
+    pub otlp: Option<crate::otlp::Settings>,
     /// Every topic, by name.
     pub topics: Vec<Topic>,
     /// The secrets of each topic's validator, by id and validity.
@@ -125,7 +128,7 @@ impl Surroundings<'_> {
 }
 
 /// What is opened once, at the start.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 8] = [
     "ingress.listen",
     "ingress.max_connections",
     "ingress.header_timeout",
@@ -133,6 +136,7 @@ const FIXED: [&str; 7] = [
     "journal.path",
     "journal.sync",
     "log.format",
+    "otlp",
 ];
 
 /// Whether a setting, by its key in words, cannot change while the daemon runs.
@@ -224,8 +228,9 @@ fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
     let admin = listen::admin(&file, around, &ingress.listen);
     let journal = journal::read(&file, around, ingress.max_body);
     let log = journal::log(&file);
+    let otlp = otlp::read(&file, around);
     let topics = topic::all(&file, around, &ingress);
     let subscribers = subscriber::all(&file, around, &topics, &journal);
     let ingress = ingress.settings;
-    Some(Plan { ingress, admin, journal, log, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
+    Some(Plan { ingress, admin, journal, log, otlp, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
 }

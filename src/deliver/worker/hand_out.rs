@@ -53,6 +53,9 @@ impl Worker {
                 pause = due.map(|due| until(due, now));
                 break;
             }
+            for delivery in &mut batch {
+                delivery.span = self.metrics.tracer.attempt(&delivery.event);
+            }
             let sink = Arc::clone(&self.sink);
             self.calls.spawn(async move {
                 let began = Instant::now();
@@ -101,7 +104,7 @@ impl Worker {
             if owed.suspect {
                 owed.reason = "the process ended while this was being delivered".into();
             }
-            batch.push(Delivery { event, attempt: owed.attempts });
+            batch.push(Delivery { event, attempt: owed.attempts, span: None });
             self.change.rows.insert(owed.seq, Some(owed.clone()));
             self.alone = owed.suspect;
             self.debts.update(owed);
@@ -160,7 +163,7 @@ impl Worker {
             }
             bytes += event.body.len();
             self.under_way.insert(event.seq, (event.time, position));
-            batch.push(Delivery { event, attempt: 1 });
+            batch.push(Delivery { event, attempt: 1, span: None });
         }
         if let Some(last) = batch.last()
             && last.event.seq >= self.saved.begun
