@@ -12,7 +12,7 @@ const ORDER: &[&[&str]] = &[
     &["journal"],
     &["route", "sink", "bus", "deliver"],
     &["http"],
-    &["plan", "app"],
+    &["otlp", "plan", "app"],
     &["cli", "logging", "command"],
 ];
 

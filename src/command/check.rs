@@ -85,6 +85,17 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
     };
     line(out, "level", format_args!("{} and above, as {format}", plan.log.level))?;
 
+    if let Some(otlp) = &plan.otlp {
+        writeln!(out, "\notlp")?;
+        line(out, "endpoint", Address(&otlp.endpoint))?;
+        if !otlp.headers.is_empty() {
+            line(out, "headers", list(otlp.headers.iter().map(|(name, _)| name)))?;
+        }
+        let (sample, rate) = (otlp.sample * 100.0, otlp.rate);
+        line(out, "traces", format_args!("{sample} % of what begins here, at most {rate} a second"))?;
+        line(out, "as", &otlp.service_name)?;
+    }
+
     plan.topics.iter().try_for_each(|topic| topic_lines(out, plan, topic))?;
     plan.subscribers.iter().try_for_each(|subscriber| subscriber_lines(out, plan, subscriber))
 }

@@ -283,6 +283,25 @@ impl<'t> Value<'t> {
         good
     }
 
+    /// A share, from 0 for none to 1 for all.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        const HINT: &str = "a number from 0 to 1, such as `0.1` for one in ten";
+        let written = match self.tree.get_ref() {
+            DeValue::Float(written) => written.as_str(),
+            DeValue::Integer(written) if written.radix() == 10 => written.as_str(),
+            _ => {
+                self.unexpected("a number", HINT);
+                return None;
+            }
+        };
+        let good = written.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        if good.is_none() {
+            self.error(format!("`{written}` is out of range"), HINT);
+        }
+        good
+    }
+
     /// A duration within limits.
     #[must_use]
     pub fn duration(&self, limits: RangeInclusive<Duration>) -> Option<Duration> {

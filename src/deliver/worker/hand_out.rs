@@ -60,6 +60,9 @@ impl Worker {
                 pause = due.map(|due| until(due, now)).into_iter().chain(replay_at).min();
                 break;
             }
+            for delivery in &mut batch {
+                delivery.span = self.metrics.tracer.attempt(&delivery.event);
+            }
             let sink = Arc::clone(&self.sink);
             self.calls.spawn(async move {
                 let began = Instant::now();
@@ -108,7 +111,7 @@ impl Worker {
             if owed.suspect {
                 owed.reason = "the process ended while this was being delivered".into();
             }
-            batch.push(Delivery { event, attempt: owed.attempts });
+            batch.push(Delivery { event, attempt: owed.attempts, span: None });
             self.change.rows.insert(owed.seq, Some(owed.clone()));
             self.alone = owed.suspect;
             self.debts.update(owed);
@@ -167,7 +170,7 @@ impl Worker {
             }
             bytes += event.body.len();
             self.under_way.insert(event.seq, (event.time, position));
-            batch.push(Delivery { event, attempt: 1 });
+            batch.push(Delivery { event, attempt: 1, span: None });
         }
         if let Some(last) = batch.last()
             && last.event.seq >= self.saved.begun
