@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Subscriber;
 use crate::event::Seq;
 use crate::journal::{Journal, Watch};
-use crate::route;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,14 +22,14 @@ impl Backlog {
         let before = Arc::new(AtomicU64::new(0));
         let range = next.0..watch.since().0;
         if !range.is_empty() {
-            let (journal, patterns, before) = (journal.clone(), subscriber.patterns.clone(), Arc::clone(&before));
+            let (journal, route, before) = (journal.clone(), subscriber.route.clone(), Arc::clone(&before));
             let count = move || {
-                let count = journal.count(range, &|topic, kind| route::wants(&patterns, topic, kind));
+                let count = journal.count(range, &|topic, kind| route.matches(topic, kind));
                 before.fetch_add(count, Ordering::Relaxed);
             };
             // The figure is for people; without a thread for it, it stays too small.
             if let Err(error) = std::thread::Builder::new().name("backlog".into()).spawn(count) {
-                tracing::warn!(%error, "cannot count a subscriber's backlog");
+                tracing::warn!(subscriber = %subscriber.name, %error, "cannot count a subscriber's backlog");
             }
         }
         Self { before, taken: 0 }

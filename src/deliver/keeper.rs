@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::recent::Recent;
+use super::replay::Replays;
 use super::status::Status;
 use super::worker::command::{Course, Rein, Request, Told, reins};
 use super::worker::{Parts, Worker};
 use super::{Start, Subscriber, lock};
 use crate::event::Seq;
+use crate::filter::bodies::Bodies;
 use crate::journal::state::{State, Unconfigured};
 use crate::journal::{Hold, Journal, Watch};
 use crate::metrics::{Metrics, SubscriberMetrics, Subscribers};
@@ -26,9 +28,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Field {
     pub journal: Journal,
+    pub replays: Arc<Replays>,
     pub state: State,
     metrics: Subscribers,
     roster: Mutex<Roster>,
+    /// Shared, so that each body is parsed once, whatever looks at it.
+    bodies: Arc<Bodies>,
     /// Held by whoever does something that others must not do at the same time, and that waits for the state.
     pub steering: tokio::sync::Mutex<()>,
 }
@@ -119,10 +124,12 @@ impl Field {
     pub(super) fn new(journal: &Journal, state: &State, metrics: &Metrics) -> Result<Self, String> {
         let paused = state.paused()?.into_iter().collect();
         Ok(Self {
+            replays: Replays::open(journal, state)?,
             journal: journal.clone(),
             state: state.clone(),
             metrics: metrics.subscribers.clone(),
             roster: Mutex::new(Roster { paused, ..Roster::default() }),
+            bodies: Arc::default(),
             steering: tokio::sync::Mutex::default(),
         })
     }
@@ -154,8 +161,10 @@ impl Field {
             journal: self.journal.clone(),
             state: self.state.clone(),
             status: Arc::new(Status::new()),
+            replays: Arc::clone(&self.replays),
             from,
             hold,
+            bodies: Arc::clone(&self.bodies),
         }
     }
 
@@ -305,12 +314,13 @@ impl Field {
         let last = self.journal.commit().durable();
         match self.state.dismiss(name.as_str(), last).await {
             Ok(gone) => {
-                if let Some(gone) = gone {
-                    tell_of(&gone);
+                if let Some(gone) = &gone {
+                    tell_of(gone);
                     if !gone.is_kept() {
                         lock(&self.roster).paused.remove(name.as_str());
                     }
                 }
+                self.replays.part(name.as_str(), !gone.as_ref().is_some_and(Unconfigured::is_kept));
             }
             // It is done at the next start.
             Err(error) => tracing::warn!(subscriber = %name, error, "cannot forget a subscriber that has left"),

@@ -1,7 +1,7 @@
 //! One request on a topic, from its head to its answer: limits, body, validator, record, 202.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -162,6 +162,24 @@ impl Ingest {
         let _ = self.draining.set(Instant::now());
     }
 
+    /// Whether nothing new is taken: the stop has begun a moment ago, or the journal takes no events.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable()
+    }
+
+    /// The door of the bus, which shares the memory for bodies.
+    #[must_use]
+    pub fn bus_door(
+        &self,
+        bus: super::bus::Settings,
+        settings: &super::Ingress,
+        topics: BTreeSet<String>,
+        parts: super::bus::Parts,
+    ) -> super::bus::BusDoor {
+        super::bus::BusDoor::new(bus, settings, topics, parts, self.budget.clone())
+    }
+
     /// Whether the stop has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -229,7 +247,7 @@ impl Ingest {
     /// What can be refused without the body, and the length it says it has.
     fn before_the_body(&self, door: &Door, seen: &Seen<'_>) -> Result<Option<u64>, Refusal> {
         let (topic, headers) = (&door.topic, seen.headers);
-        if self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable() {
+        if self.is_closed() {
             return Err(Refusal::NoRoom);
         }
         if !topic.client_allowed(seen.client) {
@@ -377,7 +395,7 @@ impl Ingest {
 
 /// What a thread of the ingress has of its own: its lane to the journal, and the task that drives it.
 #[derive(Debug)]
-pub struct ThreadLane(Arc<Lane>);
+pub struct ThreadLane(pub(super) Arc<Lane>);
 
 impl Service for Ingest {
     type Local = ThreadLane;

@@ -163,6 +163,10 @@ pub struct SubscriberMetrics {
     attempts: Family<Attempted, Counter>,
     /// The labels under which refused attempts were counted.
     labels: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Events that match, and that the filter refused.
+    pub filtered: Counter,
+    /// Those of them on which it failed.
+    pub filter_errors: Counter,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
@@ -179,6 +183,10 @@ pub struct SubscriberMetrics {
     pub oldest_owed: Decimal,
     /// Dead letters there are.
     pub dead: Gauge,
+    /// Events that were handed out again because somebody asked for it, and that were neither owed nor dead.
+    pub replayed: Counter,
+    /// Events that replays have still to do.
+    pub replay_remaining: Gauge,
     /// Whether the endpoint only fails and is probed at a slowing pace: 1 or 0.
     pub failing: Gauge,
 }
@@ -193,18 +201,22 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
-/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// At rest, of the events that matched a subscriber: matched = `forebay_filtered_total`, `forebay_deliveries_total` with the
+/// outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
 /// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
 /// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
+    filtered: Family<OfSubscriber, Counter>,
+    filter_errors: Family<OfSubscriber, Counter>,
     deliveries: Family<Delivered, Counter>,
     attempts: Family<Attempted, Counter>,
     attempt_seconds: Histograms<OfSubscriber>,
     backlog: Family<OfSubscriber, Gauge>,
     oldest_owed: Family<OfSubscriber, Decimal>,
     dead: Family<OfSubscriber, Gauge>,
+    replayed: Family<OfSubscriber, Counter>,
+    replay_remaining: Family<OfSubscriber, Gauge>,
     failing: Family<OfSubscriber, Gauge>,
 }
 
@@ -217,17 +229,23 @@ const OK: &str = "ok";
 impl Subscribers {
     fn new() -> Self {
         Self {
+            filtered: Family::default(),
+            filter_errors: Family::default(),
             deliveries: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
             backlog: Family::default(),
             oldest_owed: Family::default(),
             dead: Family::default(),
+            replayed: Family::default(),
+            replay_remaining: Family::default(),
             failing: Family::default(),
         }
     }
 
     fn register(&self, registry: &mut Registry) {
+        registry.register("filtered", "events that filters refused", self.filtered.clone());
+        registry.register("filter_errors", "events on which filters failed", self.filter_errors.clone());
         registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
         registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
         let seconds = self.attempt_seconds.clone();
@@ -236,6 +254,12 @@ impl Subscribers {
         let oldest = self.oldest_owed.clone();
         registry.register_with_unit("oldest_owed", "age of the oldest event owed", Unit::Seconds, oldest);
         registry.register("dead_letters", "deliveries given up", self.dead.clone());
+        registry.register("replayed_events", "events handed out again that nobody was owed", self.replayed.clone());
+        registry.register(
+            "replay_remaining_events",
+            "events that replays have still to do",
+            self.replay_remaining.clone(),
+        );
         registry.register("subscriber_failing", "whether an endpoint only fails", self.failing.clone());
     }
 
@@ -248,18 +272,24 @@ impl Subscribers {
             let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
             counter.clone()
         });
+        let filtered = self.filtered.get_or_create(&of).clone();
+        let filter_errors = self.filter_errors.get_or_create(&of).clone();
         let good = Attempted { subscriber: name.to_owned(), result: OK };
         let good_attempts = self.attempts.get_or_create(&good).clone();
         let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
         let backlog = self.backlog.get_or_create(&of).clone();
         let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
         let dead = self.dead.get_or_create(&of).clone();
+        let replayed = self.replayed.get_or_create(&of).clone();
+        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
         let failing = self.failing.get_or_create(&of).clone();
         let (name, attempts) = (name.to_owned(), self.attempts.clone());
         SubscriberMetrics {
             name,
             attempts,
             labels: Arc::default(),
+            filtered,
+            filter_errors,
             delivered,
             died,
             dropped,
@@ -268,6 +298,8 @@ impl Subscribers {
             backlog,
             oldest_owed,
             dead,
+            replayed,
+            replay_remaining,
             failing,
         }
     }
@@ -283,10 +315,14 @@ impl Subscribers {
             self.attempts.remove(&Attempted { subscriber: subscriber(), result });
         }
         let of = OfSubscriber { subscriber: subscriber() };
+        self.filtered.remove(&of);
+        self.filter_errors.remove(&of);
         self.attempt_seconds.remove(&of);
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);
         self.dead.remove(&of);
+        self.replayed.remove(&of);
+        self.replay_remaining.remove(&of);
         self.failing.remove(&of);
     }
 }

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing is outside a test binary; `pub` is what its modules share")]
 
 mod admin;
+mod bus;
 mod client;
 mod crash;
 mod daemon;
@@ -10,6 +11,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod log;
 mod metrics;
 mod readme;
 mod receiver;
