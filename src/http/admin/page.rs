@@ -102,7 +102,8 @@ impl File {
     /// RFC 9110 section 13.1.2: weak comparison, and `*` is any.
     fn is_among(&self, tags: &HeaderValue) -> bool {
         let tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
-        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes())
+        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
+            .any(|tag| tag == "*" || tag.as_bytes() == self.tag.as_bytes())
     }
 }
 
