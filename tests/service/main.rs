@@ -10,6 +10,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod operate;
 mod readme;
 mod receiver;
 mod sandbox;
