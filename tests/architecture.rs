@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules, in groups: each imports only from groups above it, and from those before it in its own.
 const ORDER: &[&[&str]] = &[
-    &["event", "secret", "name", "json", "metrics", "signature", "api"],
+    &["event", "secret", "name", "json", "trace", "metrics", "signature", "api"],
     &["config"],
     &["validate", "topic"],
     &["journal"],

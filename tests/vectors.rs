@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use forebay::event::{Incoming, Millis};
 use forebay::secret::{Key, Secret};
+use forebay::validate::doctor::{Case, Known, diagnose};
 use forebay::validate::{Options, Validator, Verdict, kinds};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -105,7 +106,7 @@ fn every_vector_is_judged_right() {
                 let key = if vector.get("extra_secrets").is_some() { "k1" } else { "k0" };
                 assert_eq!(verified.key(), Some(key), "{id}");
             }
-            (Verdict::Refused(rejection), _) => {
+            (Verdict::Refused(rejection, _), _) => {
                 assert!(!valid, "{id} was refused: {rejection:?}");
                 let secret = text(&vector, "secret").expect("a secret");
                 assert!(secret == "secret" || !rejection.reason.contains(secret), "{id}: {rejection:?}");
@@ -143,8 +144,45 @@ fn every_refusal_is_refused_for_its_reason() {
     for (id, want) in labels {
         let vector = vectors.iter().find(|vector| text(vector, "id") == Some(id)).expect(id);
         let (validator, incoming, now) = request(vector);
-        let Verdict::Refused(rejection) = validator.check(incoming, now) else { panic!("{id} was taken") };
+        let Verdict::Refused(rejection, _) = validator.check(incoming, now) else { panic!("{id} was taken") };
         assert_eq!(rejection.label, want, "{id}: {rejection:?}");
+    }
+}
+
+#[test]
+fn every_refusal_has_its_fault_named() {
+    let faults = [
+        ("github-neg-tampered", "no-match"),
+        ("github-neg-missing-header", "missing-signature"),
+        ("github-neg-sha1-prefix-sha256-digest", "signature-prefix"),
+        ("github-neg-form-json-signed", "form-payload-signed"),
+        ("github-neg-base64", "signature-encoding"),
+        ("bitbucket-cloud-neg-bare-hex", "signature-prefix"),
+        ("stdwh-neg-stale", "stale-timestamp"),
+        ("stdwh-neg-secret-as-utf8", "secret-as-text"),
+        ("stdwh-ed25519-neg-stale", "stale-timestamp"),
+        ("gitea-neg-prefixed", "signature-prefix"),
+        ("azuredevops-neg-missing", "missing-token"),
+        ("slack-neg-stale", "stale-timestamp"),
+        ("stripe-neg-stale", "stale-timestamp"),
+        ("shopify-neg-hex", "signature-encoding"),
+        ("shopify-neg-unpadded", "unreadable"),
+        ("linear-neg-stale", "stale-timestamp"),
+        ("convoy-advanced-neg-expired", "stale-timestamp"),
+    ];
+    for vector in vectors() {
+        let id = text(&vector, "id").expect("an id");
+        let (validator, request, now) = request(&vector);
+        let topics = [Known { topic: "x", validator: &validator }];
+        let found = diagnose(Case { topics: &topics, validator: &validator, request: &request, whole: true, now });
+        let first = found.first().unwrap_or_else(|| panic!("{id}: nothing is said")).fault;
+        let taken = vector["valid"].as_bool() == Some(true) || id == "bitbucket-dc-neg-ping-unsigned";
+        assert_eq!(taken, first == "genuine-now", "{id}: {found:?}");
+        if let Some((_, want)) = faults.iter().find(|(known, _)| *known == id) {
+            assert_eq!(found.iter().map(|finding| finding.fault).collect::<Vec<_>>(), [*want], "{id}: {found:?}");
+        }
+        let secret = text(&vector, "secret").expect("a secret");
+        assert!(secret.len() < 8 || !format!("{found:?}").contains(secret), "{id}: {found:?}");
     }
 }
 

@@ -12,6 +12,8 @@ use super::Time;
 pub struct Rejections {
     /// Newest first.
     pub rejections: Vec<RejectionSummary>,
+    /// What to ask for as `before` to go on; none at the end.
+    pub next: Option<String>,
 }
 
 /// One refused request in a few words.
@@ -25,6 +27,10 @@ pub struct RejectionSummary {
     pub topic: String,
     /// Who sent it, seen past the trusted proxies; none on a unix socket.
     pub client: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The path, and the query with its values hidden.
+    pub target: String,
     /// The status of the answer.
     pub status: u16,
     /// In a word why, as in the metric `forebay_verified_total`.
@@ -39,10 +45,6 @@ pub struct Rejection {
     /// The request in a few words.
     #[serde(flatten)]
     pub summary: RejectionSummary,
-    /// The method.
-    pub method: String,
-    /// The path, and the query with its values hidden.
-    pub target: String,
     /// The headers, names in lower case; what may be a secret is `***`.
     pub headers: BTreeMap<String, String>,
     /// The length of the body as far as it is known, in bytes.

@@ -57,6 +57,8 @@ pub struct SecretUse {
     pub not_before: Option<Time>,
     /// Not valid at this time or later.
     pub not_after: Option<Time>,
+    /// Since when its matches are noted: one that has not matched since may have matched before.
+    pub known_since: Time,
     /// When it last matched, also before the daemon's last start.
     pub last_matched: Option<Time>,
     /// How often it matched since the daemon started.

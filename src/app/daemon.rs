@@ -1,5 +1,6 @@
 //! What runs, and what of the configuration is in force: shared by the doors and by whoever steers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +11,21 @@ use crate::api;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::admin::Guard;
+use crate::http::bus::BusDoor;
 use crate::http::ingest::Ingest;
 use crate::journal::Journal;
 use crate::journal::state::State;
 use crate::metrics::Metrics;
-use crate::name::SubscriberName;
+use crate::name::{SubscriberName, TopicName};
 use crate::plan::{Plan, Written};
+use crate::secret::KeyLabel;
 
 /// See the module.
 pub(super) struct Daemon {
     pub(super) ingest: Arc<Ingest>,
     pub(super) guard: Arc<Guard>,
-    pub(super) deliveries: Deliveries,
+    pub(super) deliveries: Arc<Deliveries>,
+    pub(super) bus: Option<Arc<BusDoor>>,
     pub(super) journal: Journal,
     pub(super) state: State,
     pub(super) metrics: Arc<Metrics>,
@@ -89,9 +93,19 @@ impl Daemon {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let (journal, metrics) = (&self.journal, &self.metrics);
         self.deliveries.show(Millis::now());
+        metrics.ready.set((!self.ingest.is_draining() && journal.is_writable()).into());
+        if let Some(bus) = &self.bus {
+            bus.show();
+        }
         metrics.journal_bytes.set(number(journal.bytes()));
         metrics.journal_free.set(number(journal.stats().free.load(Ordering::Relaxed)));
         metrics.journal_damaged.set(number(journal.stats().damaged()));
         metrics.render()
     }
+}
+
+/// Shows how long the secrets of topics are valid.
+pub(super) fn show_secrets(metrics: &Metrics, keys: &BTreeMap<TopicName, Vec<KeyLabel>>) {
+    let all = keys.iter().flat_map(|(topic, keys)| keys.iter().map(move |key| (topic, key)));
+    metrics.secrets(all.map(|(topic, key)| (topic.as_str(), key.id.as_str(), key.not_after)));
 }

@@ -78,7 +78,7 @@ pub(super) fn text(rejection: &Rejection, screen: &Screen) -> String {
     sheet.heading(&format!("refused request {}", summary.id));
     let topic = if summary.topic.is_empty() { "none of this name" } else { &summary.topic };
     let mut fields = vec![
-        ("request", format!("{} {}", rejection.method, rejection.target)),
+        ("request", format!("{} {}", rejection.summary.method, rejection.summary.target)),
         ("topic", topic.to_owned()),
         ("from", summary.client.clone().unwrap_or_else(|| "a unix socket".into())),
         ("received", words::moment(&summary.time, screen.now)),

@@ -106,7 +106,13 @@ mod tests {
             (10, Some(10), second, Some(4), "[####]  10 of 10 events"),
             (12, Some(10), second, Some(4), "[####]  12 of 10 events"),
             (0, Some(0), second, Some(4), "[    ]  0 of 0 events"),
-            (1, Some(u64::MAX), second, Some(4), "[    ]  1 of 18,446,744,073,709,551,615 events, 1 a second, 213,503,982,334 d left"),
+            (
+                1,
+                Some(u64::MAX),
+                second,
+                Some(4),
+                "[    ]  1 of 18,446,744,073,709,551,615 events, 1 a second, 213,503,982,334 d left",
+            ),
         ] {
             assert_eq!(line(done, total, took, bar), want);
         }

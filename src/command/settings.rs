@@ -85,7 +85,8 @@ pub(super) fn compared(running: &Configuration, changes: &[Change], screen: &Scr
 fn lines(changes: &[Change], screen: &Screen) -> String {
     let mut text = String::new();
     for change in changes {
-        let note = if change.needs_restart { screen.paint(Style::Doubtful, "  needs a restart") } else { String::new() };
+        let note =
+            if change.needs_restart { screen.paint(Style::Doubtful, "  needs a restart") } else { String::new() };
         text.push_str(&format!("{}{note}\n", screen.paint(Style::Strong, &printable(&change.key))));
         if let (Some(before), Some(after)) = (&change.before, &change.after)
             && before == after

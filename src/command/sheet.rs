@@ -34,8 +34,7 @@ impl<'a> Sheet<'a> {
 
     /// A line of several parts, each in a colour.
     pub(super) fn parts(&mut self, indent: usize, parts: &[(&str, Style)]) {
-        let painted: String =
-            parts.iter().map(|(text, style)| self.screen.paint(*style, &printable(text))).collect();
+        let painted: String = parts.iter().map(|(text, style)| self.screen.paint(*style, &printable(text))).collect();
         self.push(&format!("{:indent$}{painted}", ""));
     }
 

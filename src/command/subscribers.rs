@@ -57,9 +57,8 @@ pub(super) fn table(answer: &Subscribers, screen: &Screen) -> String {
         Column::flexible("SINK", 12),
         Column::flexible("LAST ERROR", 12),
     ]);
-    let bad_unless_none = |many: u64, style| {
-        Cell::styled(&words::number(many), if many == 0 { Style::Plain } else { style })
-    };
+    let bad_unless_none =
+        |many: u64, style| Cell::styled(&words::number(many), if many == 0 { Style::Plain } else { style });
     for subscriber in &answer.subscribers {
         let (state, style) = state(subscriber.state);
         let error = subscriber.last_error.as_ref();
@@ -78,7 +77,8 @@ pub(super) fn table(answer: &Subscribers, screen: &Screen) -> String {
         ]);
     }
     let recorded = words::number(answer.last_seq);
-    let last = if answer.last_seq == 0 { "nothing recorded yet".into() } else { format!("last event recorded: {recorded}") };
+    let last =
+        if answer.last_seq == 0 { "nothing recorded yet".into() } else { format!("last event recorded: {recorded}") };
     format!("{}{}", table.lines(screen), screen.paint(Style::Faint, &last))
 }
 

@@ -95,8 +95,7 @@ impl Table {
     pub(super) fn lines(&self, screen: &Screen) -> String {
         let widths = self.widths(screen.width);
         let mut out = String::new();
-        let titles: Vec<Cell> =
-            self.columns.iter().map(|column| Cell::styled(column.title, Style::Strong)).collect();
+        let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(column.title, Style::Strong)).collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
             let mut line = String::new();
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
@@ -122,9 +121,11 @@ impl Table {
         let gaps = GAP * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > limit {
             // The widest gives way first, so that short texts stay whole as long as there are long ones.
-            let flexible = self.columns.iter().enumerate().filter(|(at, column)| {
-                column.least.is_some_and(|least| widths[*at] > least)
-            });
+            let flexible = self
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(at, column)| column.least.is_some_and(|least| widths[*at] > least));
             let Some((at, _)) = flexible.max_by_key(|(at, _)| widths[*at]) else { break };
             widths[at] -= 1;
         }
@@ -196,13 +197,15 @@ größe       1  -
     fn colours_take_no_room() {
         let colored = table().lines(&screen(None, true));
         assert!(colored.contains("日本        \x1b[31m7\x1b[0m  \\u001b[2J"), "{colored:?}");
-        let plain = colored.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[31m", "").replace("\x1b[0m", "");
+        let plain =
+            colored.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[31m", "").replace("\x1b[0m", "");
         assert_eq!(plain, table().lines(&screen(None, false)));
     }
 
     #[test]
     fn a_cut_text_fits() {
-        for (text, width, want) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…")] {
+        for (text, width, want) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…")]
+        {
             assert_eq!(cut(text, width), want, "{text} {width}");
             assert!(cut(text, width).width() <= width);
         }

@@ -136,8 +136,23 @@ fn nothing_that_was_sent_is_obeyed() {
 /// Puts a text in the place of every text that is not one of a few known words.
 fn spoil(tree: &mut serde_json::Value, evil: &serde_json::Value) {
     const WORDS: [&str; 17] = [
-        "running", "paused", "failing", "unconfigured", "done", "cancelled", "dry_run", "pending", "retrying", "delivered",
-        "dead", "dropped", "filtered", "before_start", "active", "not_yet", "retired",
+        "running",
+        "paused",
+        "failing",
+        "unconfigured",
+        "done",
+        "cancelled",
+        "dry_run",
+        "pending",
+        "retrying",
+        "delivered",
+        "dead",
+        "dropped",
+        "filtered",
+        "before_start",
+        "active",
+        "not_yet",
+        "retired",
     ];
     match tree {
         serde_json::Value::String(text) if !WORDS.contains(&text.as_str()) => *tree = evil.clone(),

@@ -1,6 +1,7 @@
 //! One request on a topic, from its head to its answer: limits, body, validator, record, 202.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,10 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::body::{self, Budget};
 use super::client;
+use super::matches::{Matches, Use};
 use super::quiet::Quiet;
+use super::rejections::findings::Place;
+use super::rejections::{Cause, Keep, Rejections, Seen};
 use super::reply::{self, Answer, Refusal};
 use super::server::{GRACE, Service};
 use crate::bus::topics::RESERVED;
@@ -45,11 +49,13 @@ pub struct Ingest {
     draining: OnceLock<Instant>,
     quiet: Quiet,
     connections: Gauge,
+    rejections: Rejections,
+    matches: Arc<Matches>,
 }
 
 /// What a reload replaces, all at once: a request is answered by the one it found.
 #[derive(Debug)]
-struct Site {
+pub(super) struct Site {
     prefix: String,
     topics: HashMap<String, Door>,
     body_timeout: Duration,
@@ -57,7 +63,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics) -> Self {
+    fn new(settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics, matches: &Matches) -> Self {
         let door = |topic: Topic| {
             let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
                 Source::Body(pointer) => Some(pointer.clone()),
@@ -65,7 +71,10 @@ impl Site {
             });
             let pointers = pointers.collect();
             let metrics = metrics.topic(topic.name.as_str());
-            (topic.name.as_str().to_owned(), Door { metrics, pointers, usual: None, last: AtomicI64::new(0), topic })
+            let keys = topic.validator.keys();
+            let uses = keys.into_iter().map(|key| (matches.of(topic.name.as_str(), &key.id), key.id)).collect();
+            let door = Door { metrics, pointers, usual: OnceLock::new(), uses, last: AtomicI64::new(0), topic };
+            (door.topic.name.as_str().to_owned(), door)
         };
         Self {
             prefix: format!("{}/http/", settings.base_path),
@@ -73,6 +82,18 @@ impl Site {
             body_timeout: settings.body_timeout,
             trusted_proxies: settings.trusted_proxies.clone(),
         }
+    }
+
+    /// The topics, by name.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        let mut topics: Vec<_> = self.topics.values().map(|door| &door.topic).collect();
+        topics.sort_unstable_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        topics.into_iter()
+    }
+
+    /// What a diagnosis needs of it.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { topics: self.topics().collect(), prefix: &self.prefix, trusted_proxies: &self.trusted_proxies }
     }
 }
 
@@ -83,8 +104,10 @@ struct Door {
     metrics: TopicMetrics,
     /// The pointers of event type and delivery id, in this order.
     pointers: Vec<Pointer>,
-    /// The counter of the secret that matches most often, by its id.
-    usual: Option<(String, Counter)>,
+    /// The counter of the secret that matched first, most likely the only one, by its id.
+    usual: OnceLock<(String, Counter)>,
+    /// The matches of each secret, with its id.
+    uses: Vec<(Arc<Use>, String)>,
     /// When the last event was recorded, in milliseconds since 1970; 0: none was.
     last: AtomicI64,
 }
@@ -92,27 +115,69 @@ struct Door {
 impl Ingest {
     /// Puts the ingress together.
     #[must_use]
-    pub fn new(settings: &super::Ingress, topics: Vec<Topic>, journal: Journal, metrics: &Metrics) -> Self {
+    pub fn new(
+        settings: &super::Ingress,
+        topics: Vec<Topic>,
+        journal: Journal,
+        metrics: &Metrics,
+        (keep, matches): (Keep, Arc<Matches>),
+    ) -> Self {
         Self {
-            site: ArcSwap::from_pointee(Site::new(settings, topics, metrics)),
+            site: ArcSwap::from_pointee(Site::new(settings, topics, metrics, &matches)),
             unknown: metrics.topic(""),
             journal,
             budget: Budget::new(settings.max_body_memory, metrics.body_memory.clone()),
             draining: OnceLock::new(),
             quiet: Quiet::default(),
             connections: metrics.connections.clone(),
+            rejections: Rejections::new(keep),
+            matches,
         }
     }
 
     /// Puts other settings and topics in force. Requests that were under way end by the old ones.
-    pub fn change(&self, settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics) {
+    pub fn change(&self, settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics, keep: Keep) {
         self.budget.set_limit(settings.max_body_memory);
-        self.site.store(Arc::new(Site::new(settings, topics, metrics)));
+        self.rejections.change(keep);
+        self.site.store(Arc::new(Site::new(settings, topics, metrics, &self.matches)));
+    }
+
+    /// The settings and topics in force.
+    pub(super) fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
+    /// The last refused requests.
+    pub(super) fn rejections(&self) -> &Rejections {
+        &self.rejections
+    }
+
+    /// When each secret last matched.
+    pub fn matches(&self) -> &Arc<Matches> {
+        &self.matches
     }
 
     /// The stop begins. New requests are answered 503, after a moment for those that were on their way.
     pub fn drain(&self) {
         let _ = self.draining.set(Instant::now());
+    }
+
+    /// Whether nothing new is taken: the stop has begun a moment ago, or the journal takes no events.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable()
+    }
+
+    /// The door of the bus, which shares the memory for bodies.
+    #[must_use]
+    pub fn bus_door(
+        &self,
+        bus: super::bus::Settings,
+        settings: &super::Ingress,
+        topics: BTreeSet<String>,
+        parts: super::bus::Parts,
+    ) -> super::bus::BusDoor {
+        super::bus::BusDoor::new(bus, settings, topics, parts, self.budget.clone())
     }
 
     /// Whether the stop has begun.
@@ -139,11 +204,13 @@ impl Ingest {
     pub async fn take(&self, request: Request<Body>, peer: Option<IpAddr>, lane: &Lane) -> Answer {
         let began = Instant::now();
         let site = self.site.load_full();
+        let client = client::address(request.headers(), peer, &site.trusted_proxies);
+        let seen = Seen::head(&request, peer, client);
         let Some(name) = request.uri().path().strip_prefix(site.prefix.as_str()) else {
-            return self.turn_away(&self.unknown, began, request, Refusal::UnknownPath);
+            return self.turn_away(None, began, &seen, Refusal::UnknownPath);
         };
         let Some(door) = site.topics.get(name) else {
-            return self.turn_away(&self.unknown, began, request, Refusal::UnknownTopic);
+            return self.turn_away(None, began, &seen, Refusal::UnknownTopic);
         };
         if request.method() != Method::POST {
             if request.method() == Method::GET
@@ -152,59 +219,69 @@ impl Ingest {
                 door.metrics.answered(reply.status, began.elapsed());
                 return reply::handshake(reply);
             }
-            return self.turn_away(&door.metrics, began, request, Refusal::Method);
+            return self.turn_away(Some(door), began, &seen, Refusal::Method);
         }
-        let client = client::address(request.headers(), peer, &site.trusted_proxies);
-        let answer = match self.before_the_body(door, request.headers(), client) {
+        let answer = match self.before_the_body(door, &seen) {
             Err(refusal) => refusal.answer(has_body(request.headers())),
-            Ok(length) => self.with_body(door, site.body_timeout, request, length, client, lane).await,
+            Ok(length) => self.with_body(door, site.body_timeout, request, length, (peer, client), lane).await,
         };
         door.metrics.answered(answer.status().as_u16(), began.elapsed());
         answer
     }
 
-    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the request ends here")]
-    fn turn_away(&self, metrics: &TopicMetrics, began: Instant, request: Request<Body>, refusal: Refusal) -> Answer {
+    /// Ends a request that is for no topic, or is no event.
+    fn turn_away(&self, door: Option<&Door>, began: Instant, seen: &Seen<'_>, refusal: Refusal) -> Answer {
+        let (label, reason) = match refusal {
+            Refusal::UnknownPath => ("unknown_path", "there is nothing at this path"),
+            Refusal::UnknownTopic => ("unknown_topic", "there is no such topic"),
+            _ => ("method", "the method is not POST"),
+        };
+        let topic = door.map_or("", |door| door.topic.name.as_str());
+        let cause = Cause { topic, status: refusal.status().as_u16(), label, reason: reason.into() };
+        self.rejections.record(seen, cause);
+        let metrics = door.map_or(&self.unknown, |door| &door.metrics);
         metrics.answered(refusal.status().as_u16(), began.elapsed());
-        refusal.answer(has_body(request.headers()))
+        refusal.answer(has_body(seen.headers))
     }
 
     /// What can be refused without the body, and the length it says it has.
-    fn before_the_body(
-        &self,
-        door: &Door,
-        headers: &HeaderMap,
-        client: Option<IpAddr>,
-    ) -> Result<Option<u64>, Refusal> {
-        let topic = &door.topic;
-        if self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable() {
+    fn before_the_body(&self, door: &Door, seen: &Seen<'_>) -> Result<Option<u64>, Refusal> {
+        let (topic, headers) = (&door.topic, seen.headers);
+        if self.is_closed() {
             return Err(Refusal::NoRoom);
         }
-        if !topic.client_allowed(client) {
-            self.report(door, client, "address", "the client's address is not in `allow_from`");
-            return Err(forbidden(topic));
+        if !topic.client_allowed(seen.client) {
+            return Err(self.report(
+                door,
+                seen,
+                forbidden(topic),
+                "address",
+                "the client's address is not in `allow_from`",
+            ));
         }
         let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let identity = |value: &str| value.trim().is_empty() || value.trim().eq_ignore_ascii_case("identity");
         let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
         if !encodings.all(|value| value.to_str().is_ok_and(identity)) {
-            self.report(door, client, "encoding", "the body has a content encoding");
-            return Err(Refusal::MediaType);
+            return Err(self.report(door, seen, Refusal::MediaType, "encoding", "the body has a content encoding"));
         }
         if !topic.accepts(text(&CONTENT_TYPE)) {
-            self.report(door, client, "media_type", "the media type is not accepted");
-            return Err(Refusal::MediaType);
+            return Err(self.report(door, seen, Refusal::MediaType, "media_type", "the media type is not accepted"));
         }
         // hyper has refused a length that is no number, or several that differ.
         let length = text(&CONTENT_LENGTH).and_then(|length| length.parse().ok());
         // It takes whatever ends in `chunked`; of a body in another coding beneath (RFC 9112 section 6.1) nothing is known.
         if length.is_none() && !is_plainly_chunked(headers) {
-            self.report(door, client, "encoding", "the body has a transfer coding other than `chunked`");
-            return Err(Refusal::MediaType);
+            return Err(self.report(
+                door,
+                seen,
+                Refusal::MediaType,
+                "encoding",
+                "the body has a transfer coding other than `chunked`",
+            ));
         }
         if length.is_some_and(|length| length > topic.max_body) {
-            self.report(door, client, "too_large", "the body is over `max_body`");
-            return Err(Refusal::TooLarge);
+            return Err(self.report(door, seen, Refusal::TooLarge, "too_large", "the body is over `max_body`"));
         }
         Ok(length)
     }
@@ -215,7 +292,7 @@ impl Ingest {
         body_timeout: Duration,
         request: Request<Body>,
         length: Option<u64>,
-        client: Option<IpAddr>,
+        (peer, client): (Option<IpAddr>, Option<IpAddr>),
         lane: &Lane,
     ) -> Answer {
         let (head, body) = request.into_parts();
@@ -223,8 +300,10 @@ impl Ingest {
         let (body, _reserved) = match read {
             Ok(read) => read,
             Err(refusal) => {
-                self.report(door, client, "body", "the body did not come whole, in time and within the limits");
-                return refusal.answer(true);
+                let target = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+                let seen = Seen { method: &head.method, target, headers: &head.headers, peer, client, body: None };
+                let reason = "the body did not come whole, in time and within the limits";
+                return self.report(door, &seen, refusal, "body", reason).answer(true);
             }
         };
         let target = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
@@ -232,10 +311,10 @@ impl Ingest {
         let incoming = Incoming { method: head.method, target, headers: head.headers, body, time: now, client };
         match door.topic.validator.check(incoming, now) {
             Verdict::Handshake(reply) => reply::handshake(reply),
-            Verdict::Refused(rejection) => {
+            Verdict::Refused(rejection, incoming) => {
                 door.metrics.verdict("", rejection.label).inc();
-                self.report(door, client, rejection.label, &rejection.reason);
-                forbidden(&door.topic).answer(false)
+                let (seen, refusal) = (Seen::whole(&incoming, peer), forbidden(&door.topic));
+                self.report(door, &seen, refusal, rejection.label, rejection.reason).answer(false)
             }
             Verdict::Genuine(verified) => match self.record(door, &verified, lane).await {
                 Ok(answer) => answer,
@@ -244,8 +323,8 @@ impl Ingest {
                         Refusal::MalformedBody => "the body is not well-formed JSON",
                         _ => "the journal takes no events at the moment",
                     };
-                    self.report(door, client, "not_recorded", reason);
-                    refusal.answer(false)
+                    let seen = Seen::whole(verified.incoming(), peer);
+                    self.report(door, &seen, refusal, "not_recorded", reason).answer(false)
                 }
             },
         }
@@ -254,11 +333,18 @@ impl Ingest {
     /// From a genuine request to an event on stable storage.
     async fn record(&self, door: &Door, verified: &Verified, lane: &Lane) -> Result<Answer, Refusal> {
         let topic = &door.topic;
-        match (&door.usual, verified.key()) {
-            (Some((usual, counter)), Some(key)) if usual == key => counter.inc(),
-            (_, key) => door.metrics.verdict(key.unwrap_or_default(), "ok").inc(),
-        };
+        let key = verified.key().unwrap_or_default();
+        let (usual, counter) = door.usual.get_or_init(|| (key.to_owned(), door.metrics.verdict(key, "ok")));
+        if usual == key {
+            counter.inc();
+        } else {
+            door.metrics.verdict(key, "ok").inc();
+        }
         let incoming = verified.incoming();
+        let used = verified.key().and_then(|key| door.uses.iter().find(|(_, id)| id == key));
+        if let Some((used, _)) = used {
+            used.note(incoming.time);
+        }
         let (kind, delivery_id) = door.facts(incoming)?;
         let key = match (&topic.dedupe, &delivery_id) {
             (Some(_), Some(id)) => self.journal.dedupe_key(topic.name.as_str(), id, &incoming.body),
@@ -287,18 +373,29 @@ impl Ingest {
         Ok(reply::accepted(appended.id, appended.duplicate))
     }
 
-    /// Tells the log the true reason, which the sender is not told.
-    fn report(&self, door: &Door, client: Option<IpAddr>, label: &'static str, reason: &str) {
-        if let Some(suppressed) = self.quiet.may_speak(door.topic.name.as_str(), label) {
-            let client = client.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(topic = %door.topic.name, client, label, reason, suppressed, "refused a request");
+    /// Tells the log, and who asks later, the true reason, which the sender is not told. Gives the refusal back.
+    fn report(
+        &self,
+        door: &Door,
+        seen: &Seen<'_>,
+        refusal: Refusal,
+        label: &'static str,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Refusal {
+        let reason = reason.into();
+        let topic = door.topic.name.as_str();
+        if let Some(suppressed) = self.quiet.may_speak(topic, label) {
+            let client = seen.client.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(topic = %topic, client, label, reason = &*reason, suppressed, "refused a request");
         }
+        self.rejections.record(seen, Cause { topic, status: refusal.status().as_u16(), label, reason });
+        refusal
     }
 }
 
 /// What a thread of the ingress has of its own: its lane to the journal, and the task that drives it.
 #[derive(Debug)]
-pub struct ThreadLane(Arc<Lane>);
+pub struct ThreadLane(pub(super) Arc<Lane>);
 
 impl Service for Ingest {
     type Local = ThreadLane;

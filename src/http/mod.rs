@@ -5,10 +5,13 @@ pub mod answer;
 mod body;
 pub mod bus;
 mod client;
+pub mod front;
 pub mod ingest;
 pub mod listener;
+pub mod matches;
 mod pace;
 mod quiet;
+pub mod rejections;
 pub mod reply;
 pub mod server;
 
@@ -70,4 +73,6 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Names by which browsers may reach it beside those of `listen`, in lower case and without port.
     pub hosts: Vec<String>,
+    /// How much is kept of refused requests.
+    pub rejections: rejections::Keep,
 }

@@ -309,6 +309,10 @@ async fn connection<S: Service, I: AsyncRead + AsyncWrite + Unpin + Send + 'stat
         }
     });
     let ended = |end: hyper::Result<()>| match end {
+        // hyper closes the connection without an answer.
+        Err(error) if error.is_parse_version_h2() => {}
+        // hyper tells the two apart in its answer and in its words only.
+        Err(error) if error.is_parse_too_large() && error.to_string().starts_with("URI") => told.unreadable(414),
         Err(error) if error.is_parse_too_large() => told.unreadable(431),
         Err(error) if error.is_parse() => told.unreadable(400),
         // Otherwise a broken connection is the client's affair; its requests have been counted.

@@ -30,6 +30,10 @@ pub const MAX_CONNECTIONS: u64 = 8192;
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// `admin.listen`.
 pub const ADMIN_LISTEN: &str = "127.0.0.1:8081";
+/// `admin.rejections.keep`.
+pub const REJECTIONS: u64 = 100;
+/// `admin.rejections.bodies`, in bytes.
+pub const REJECTED_BODY: u64 = 64 * KIB;
 /// `journal.path`.
 pub const JOURNAL_PATH: &str = "/var/lib/forebay";
 /// `journal.retain.age`.
@@ -44,6 +48,10 @@ pub const DEDUPE: Duration = DAY;
 pub const ROTATE_SIZE: u64 = 100 * MIB;
 /// `rotate.keep` of a file sink with a `rotate` table.
 pub const ROTATE_KEEP: u64 = 10;
+/// `backstage.notify_timeout`: as Backstage's own.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(55);
+/// `backstage.forget_idle`.
+pub const FORGET_IDLE: Duration = DAY;
 /// `timeout` of a webhook.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// `concurrency` of a webhook.
@@ -59,6 +67,10 @@ pub const MAX_BODY_MEMORY_RANGE: RangeInclusive<u64> = 64 * KIB..=1024 * GIB;
 pub const TIMEOUT_RANGE: RangeInclusive<Duration> = MILLISECOND..=HOUR;
 /// Open connections.
 pub const MAX_CONNECTIONS_RANGE: RangeInclusive<u64> = 1..=1_000_000;
+/// Refused requests that are kept.
+pub const REJECTIONS_RANGE: RangeInclusive<u64> = 0..=10_000;
+/// How much of the body of one is kept.
+pub const REJECTED_BODY_RANGE: RangeInclusive<u64> = 0..=MIB;
 /// A time to keep something.
 pub const KEEP_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(100 * YEAR.as_secs());
 /// The journal's size.
@@ -69,6 +81,8 @@ pub const MIN_FREE_RANGE: RangeInclusive<u64> = 0..=1 << 50;
 pub const TOLERANCE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 /// The size at which a file is put aside.
 pub const ROTATE_SIZE_RANGE: RangeInclusive<u64> = KIB..=1 << 50;
+/// A time after which a subscription nobody reads is forgotten.
+pub const FORGET_IDLE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=YEAR;
 /// Old files that are kept.
 pub const ROTATE_KEEP_RANGE: RangeInclusive<u64> = 0..=10_000;
 /// Attempts under way at once.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::{Surroundings, defaults, secret};
 use crate::config::{Table, Value};
+use crate::http::rejections::Keep;
 use crate::http::{Admin, Ingress, Listen};
 
 /// The longest path a unix socket can have on Linux, `sun_path` without its final zero.
@@ -100,7 +101,20 @@ pub(super) fn admin(file: &Table<'_>, around: &Surroundings<'_>, ingress: &[Name
     }
     let token = token.and_then(|value| secret::one(&value, around)).map(|(secret, _)| secret);
     let hosts = get("hosts").map(|value| hosts(&value)).unwrap_or_default();
-    Admin { listen: listen.into_iter().map(|(listen, _)| listen).collect(), token, hosts }
+    let rejections = rejections(get("rejections"));
+    Admin { listen: listen.into_iter().map(|(listen, _)| listen).collect(), token, hosts, rejections }
+}
+
+fn rejections(value: Option<Value<'_>>) -> Keep {
+    let table = value
+        .and_then(|value| value.table("write `rejections = { keep = 100, bodies = \"64 KiB\" }`"))
+        .map(|table| table.only("admin.rejections"));
+    let get = |key: &str| table.as_ref().and_then(|table| table.get(key));
+    let keep = get("keep").and_then(|value| value.number(defaults::REJECTIONS_RANGE)).unwrap_or(defaults::REJECTIONS);
+    let bodies =
+        get("bodies").and_then(|value| value.size(defaults::REJECTED_BODY_RANGE)).unwrap_or(defaults::REJECTED_BODY);
+    let number = |number| usize::try_from(number).unwrap_or_default();
+    Keep { requests: number(keep), bodies: number(bodies) }
 }
 
 fn hosts(value: &Value<'_>) -> Vec<String> {

@@ -13,7 +13,7 @@ use super::keys::{Held, Material, unhex};
 use super::scheme::{Part, parse_signed};
 use super::stamp::{Clocked, Place};
 use super::text::{Raw, Text};
-use super::{At, BuildError, Encoding, Rejection, Scheme, is_form, only};
+use super::{Algorithm, At, BuildError, Encoding, KeyForm, List, Rejection, Scheme, is_form, only};
 use crate::event::{Incoming, Millis};
 use crate::secret::Key;
 
@@ -25,14 +25,17 @@ const MAX_SIGNATURES: usize = 16;
 #[derive(Debug)]
 pub struct Engine {
     header: HeaderName,
+    algorithm: Algorithm,
     encoding: Encoding,
     prefix: Box<str>,
     list: Option<Separated>,
+    signed: Box<str>,
     parts: Box<[Part]>,
     stamp: Option<Clocked>,
     id: Option<HeaderName>,
     /// Scheme and authority of the signed URL, where the scheme signs it.
     origin: Option<Box<str>>,
+    form: KeyForm,
     keys: Vec<Held>,
 }
 
@@ -40,7 +43,7 @@ pub struct Engine {
 struct Separated {
     separator: u8,
     hmac: Box<str>,
-    ed25519: Box<str>,
+    ed25519: Option<Box<str>>,
 }
 
 impl Engine {
@@ -85,19 +88,54 @@ impl Engine {
         };
         Ok(Self {
             header,
+            algorithm: scheme.algorithm,
             encoding: scheme.encoding,
             prefix: scheme.prefix.into(),
             list: scheme.list.map(|list| Separated {
                 separator: list.separator,
                 hmac: list.item.into(),
-                ed25519: list.ed25519.unwrap_or(list.item).into(),
+                ed25519: list.ed25519.map(Into::into),
             }),
+            signed: scheme.signed.into(),
             parts,
             stamp,
             id,
             origin,
+            form: scheme.key,
             keys: held,
         })
+    }
+
+    /// The scheme it was made of: whoever wants to know whether a request would pass if one thing were different changes
+    /// that in it, and makes another engine of it.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme<'_> {
+        Scheme {
+            header: self.header.as_str(),
+            algorithm: self.algorithm,
+            encoding: self.encoding,
+            prefix: &self.prefix,
+            list: self.list.as_ref().map(|list| List {
+                separator: list.separator,
+                item: &list.hmac,
+                ed25519: list.ed25519.as_deref(),
+            }),
+            signed: &self.signed,
+            timestamp: self.stamp.as_ref().map(Clocked::stamp),
+            id: self.id.as_ref().map(HeaderName::as_str),
+            key: self.form,
+        }
+    }
+
+    /// Its secrets, whatever their time.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().map(|held| &held.key)
+    }
+
+    /// Scheme and authority of the signed URL, where the scheme signs it.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     /// The header that carries the signature.
@@ -164,7 +202,7 @@ impl Engine {
                     }
                 }
                 Material::Ed25519(key) => {
-                    for item in self.items(signatures, |list| &list.ed25519) {
+                    for item in self.items(signatures, |list| list.ed25519.as_deref().unwrap_or(&list.hmac)) {
                         let Some(signature) = self.decode(item, 64) else { continue };
                         readable = true;
                         let message = joined.get_or_insert_with(|| join(text));

@@ -107,7 +107,7 @@ fn ed25519(bytes: &[u8]) -> Result<Material, Problem> {
 }
 
 /// Reads exactly as many bytes as `out` has from hexadecimal text of either case.
-pub(super) fn unhex(text: &[u8], out: &mut [u8]) -> bool {
+pub(crate) fn unhex(text: &[u8], out: &mut [u8]) -> bool {
     let nibble = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

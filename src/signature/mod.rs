@@ -16,6 +16,7 @@ pub use engine::Engine;
 pub(crate) use form::{decode as unescape, fields};
 pub use form::{form_payload, is_form};
 pub use keys::key_length;
+pub(crate) use keys::unhex;
 pub use scheme::{Algorithm, At, Encoding, KeyForm, List, Scheme, Stamp, Unit};
 
 use crate::json::{self, Pointer};

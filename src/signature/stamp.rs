@@ -39,6 +39,16 @@ impl Clocked {
         Ok(Self { place, unit, tolerance, future })
     }
 
+    /// What it was made of.
+    pub(super) fn stamp(&self) -> Stamp<'_> {
+        let at = match &self.place {
+            Place::Header(header) => At::Header(header.as_str()),
+            Place::Item(name) => At::Item(name),
+            Place::Body(pointer) => At::Body(pointer.as_str()),
+        };
+        Stamp { at, unit: self.unit, tolerance: self.tolerance, future: self.future }
+    }
+
     /// The timestamp of that moment; empty where it is the body's own affair.
     pub(super) fn write(&self, now: Millis) -> String {
         match (&self.place, self.unit) {

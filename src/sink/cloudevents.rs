@@ -11,6 +11,9 @@
 //! | `forebayseq` | the sequence number; a string, since integers there have 32 bits |
 //! | `forebaytopic`, `forebaytype` | topic, and type where there is one |
 //! | `forebaydelivery` | the provider's delivery id, where there is one |
+//! | `traceparent`, `tracestate` | the trace the event came with, where that is valid (extension Distributed Tracing) |
+//!
+//! The last two tell where the event began; the request that brings it says in headers of its own where it was made.
 //!
 //! In binary mode (HTTP binding 3.1) `datacontenttype` is the header `content-type`, each of the others a header that
 //! begins with `ce-`, and the body stays as it is. In structured mode (JSON format 3.1) the body is one more member:
@@ -29,6 +32,7 @@ use super::line::{body, header, put, string};
 use super::text;
 use crate::event::Event;
 use crate::json;
+use crate::trace::Context;
 
 /// The media type of one event in JSON.
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
@@ -39,7 +43,8 @@ const PREFIX: &str = "ce-";
 /// Adds the event as one JSON object (structured content mode) on one line, without a line break at the end.
 pub fn structured(event: &Event, out: &mut Vec<u8>) {
     let mut before = '{';
-    for (name, value) in attributes(event) {
+    let trace = Context::of(&event.headers);
+    for (name, value) in attributes(event, trace.as_ref()) {
         put(out, format_args!("{before}\"{}\":", &name[PREFIX.len()..]));
         string(&value, out);
         before = ',';
@@ -53,7 +58,8 @@ pub fn structured(event: &Event, out: &mut Vec<u8>) {
 
 /// Adds the attributes as headers (binary content mode), in place of any under the same names.
 pub fn binary(event: &Event, headers: &mut HeaderMap) {
-    for (name, value) in attributes(event) {
+    let trace = Context::of(&event.headers);
+    for (name, value) in attributes(event, trace.as_ref()) {
         headers.insert(HeaderName::from_static(name), text::strict(&value));
     }
     let sent_as = event.headers.get(CONTENT_TYPE.as_str()).filter(|value| !value.is_empty());
@@ -67,7 +73,10 @@ pub fn binary(event: &Event, headers: &mut HeaderMap) {
 }
 
 /// All attributes but `datacontenttype`, under their names as headers.
-fn attributes(event: &Event) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+fn attributes<'e>(
+    event: &'e Event,
+    trace: Option<&'e Context<'e>>,
+) -> impl Iterator<Item = (&'static str, Cow<'e, str>)> {
     [
         ("ce-specversion", Some("1.0".into())),
         ("ce-id", Some(event.id.to_string().into())),
@@ -78,6 +87,8 @@ fn attributes(event: &Event) -> impl Iterator<Item = (&'static str, Cow<'_, str>
         ("ce-forebaytopic", Some(Cow::Borrowed(&*event.topic))),
         ("ce-forebaytype", event.kind.as_deref().map(Cow::Borrowed)),
         ("ce-forebaydelivery", event.delivery_id.as_deref().map(Cow::Borrowed)),
+        ("ce-traceparent", trace.map(|trace| Cow::Borrowed(trace.text))),
+        ("ce-tracestate", trace.and_then(|trace| trace.state.as_deref()).map(Cow::Borrowed)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
@@ -159,6 +170,28 @@ mod tests {
                 }
             }
             assert_eq!((seen, headers.len(), structured.len()), (9, 10, 11), "all but the content type and the data");
+        }
+    }
+
+    #[test]
+    fn the_trace_the_event_came_with() {
+        let parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let (valid, invalid) = (("traceparent", &parent[..]), ("traceparent", &parent[..54]));
+        let state = ("tracestate", &b"rojo=1"[..]);
+        for (headers, want) in [
+            (vec![], [None, None]),
+            (vec![valid], [Some(&parent[..]), None]),
+            (vec![state, valid], [Some(parent), Some(b"rojo=1")]),
+            (vec![state, invalid], [None, None]),
+            (vec![state], [None, None]),
+        ] {
+            let event = event(None, &headers, b"{}");
+            let mut binary_headers = HeaderMap::new();
+            binary(&event, &mut binary_headers);
+            for (name, want) in ["traceparent", "tracestate"].into_iter().zip(want) {
+                assert_eq!(binary_headers.get(format!("ce-{name}")).map(HeaderValue::as_bytes), want, "{name}");
+                assert_eq!(read(&event).get(name).and_then(Value::as_str).map(str::as_bytes), want, "{name}");
+            }
         }
     }
 

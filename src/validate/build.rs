@@ -166,7 +166,7 @@ fn signature<'a>(
                 .hint("such as `https://hooks.example.com`, without a path"),
         );
     }
-    Engine::new(&scheme, keys, url).map(Decide::Signature)
+    Engine::new(&scheme, keys, url).map(|engine| Decide::Signature(Box::new(engine)))
 }
 
 fn is_origin(url: &str) -> bool {

@@ -4,7 +4,9 @@
 //! anything else looks at the body.
 
 mod build;
+pub mod doctor;
 mod handshake;
+mod leak;
 pub mod plugin_token;
 mod presets;
 mod token;
@@ -16,12 +18,14 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
+pub use self::doctor::is_readable_signature;
+pub use self::leak::{Readings, shows_token};
 pub use crate::signature::{Algorithm, BuildError, Encoding, Rejection, Source};
 
 use self::handshake::Handshake;
 use self::token::Token;
 use crate::event::{Incoming, Millis};
-use crate::secret::{Key, Secret};
+use crate::secret::{Key, KeyLabel, Secret};
 use crate::signature::Engine;
 
 /// A request that its topic's validator has vouched for. Only a [`Validator`] makes one.
@@ -70,8 +74,8 @@ pub enum Verdict {
     Genuine(Verified),
     /// The provider's handshake: to be answered, nothing recorded.
     Handshake(Reply),
-    /// Not genuine.
-    Refused(Rejection),
+    /// Not genuine; the request is given back to whoever wants to know more.
+    Refused(Rejection, Incoming),
 }
 
 /// What a validator table may say beside its type and secrets. A preset takes few of them; the generic `hmac` all.
@@ -123,7 +127,7 @@ enum Decide {
     /// Whoever shows the secret.
     Token(Token),
     /// Whoever signed with it.
-    Signature(Engine),
+    Signature(Box<Engine>),
 }
 
 impl Validator {
@@ -153,7 +157,7 @@ impl Validator {
             }
         };
         match key {
-            Err(rejection) => Verdict::Refused(presets::explained(rejection, &incoming.headers)),
+            Err(rejection) => Verdict::Refused(presets::explained(rejection, &incoming.headers), incoming),
             Ok(key) => match self.handshake.verified(&incoming) {
                 Some(reply) => Verdict::Handshake(reply),
                 None => Verdict::Genuine(Verified { incoming, key: Some(key) }),
@@ -196,6 +200,16 @@ impl Validator {
             // A very short secret is found in anything, and protects nothing.
             secret.len() >= 8 && secret.len() <= value.len() && memchr::memmem::find(value, secret).is_some()
         })
+    }
+
+    /// All secrets but for the secrets themselves, in the order of the configuration.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyLabel> {
+        match &self.decide {
+            Decide::Open => Vec::new(),
+            Decide::Token(token) => token.keys().map(Key::label).collect(),
+            Decide::Signature(engine) => engine.keys().map(Key::label).collect(),
+        }
     }
 
     /// Where the event's type is, by the provider's documentation. The first that is there and not empty counts.

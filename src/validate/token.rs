@@ -60,6 +60,15 @@ impl Token {
         &self.header
     }
 
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What has to be shown, whatever its time.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().map(|(key, _)| key)
+    }
+
     /// The id of the secret that was shown.
     pub(super) fn check(&self, incoming: &Incoming, now: Millis) -> Result<Arc<str>, Rejection> {
         let value = only(&incoming.headers, &self.header)?;

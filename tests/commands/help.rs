@@ -87,7 +87,8 @@ fn the_manual_names_every_command_and_option() {
     let mut options = 0;
     for command in all(&root) {
         let name = command.get_bin_name().expect("built");
-        let section = out.split(&format!(".SS \"{name}\"\n")).nth(1).unwrap_or_else(|| panic!("no section of `{name}`"));
+        let section =
+            out.split(&format!(".SS \"{name}\"\n")).nth(1).unwrap_or_else(|| panic!("no section of `{name}`"));
         let section = section.split("\n.S").next().expect("a part");
         for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
             let Some(long) = argument.get_long() else {
@@ -96,7 +97,10 @@ fn the_manual_names_every_command_and_option() {
                 continue;
             };
             let place = if argument.is_global_set() { &out } else { section };
-            assert!(place.contains(&format!("\\fB{}\\fR", written(&format!("--{long}")))), "`--{long}` of `{name}`\n{section}");
+            assert!(
+                place.contains(&format!("\\fB{}\\fR", written(&format!("--{long}")))),
+                "`--{long}` of `{name}`\n{section}"
+            );
             options += 1;
         }
     }

@@ -11,6 +11,8 @@ mod hostile;
 mod ingress;
 mod lifecycle;
 mod operate;
+mod log;
+mod metrics;
 mod readme;
 mod receiver;
 mod sandbox;

@@ -1,6 +1,7 @@
 //! Validators as the daemon uses them: built from a table, asked about requests.
 
 mod build;
+mod doctor;
 mod fuzz;
 mod handshake;
 mod payloads;

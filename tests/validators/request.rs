@@ -62,7 +62,7 @@ pub(crate) fn verdict(validator: &Validator, incoming: Incoming) -> &'static str
     match validator.check(incoming, NOW) {
         Verdict::Genuine(_) => "genuine",
         Verdict::Handshake(_) => "handshake",
-        Verdict::Refused(rejection) => rejection.label,
+        Verdict::Refused(rejection, _) => rejection.label,
     }
 }
 

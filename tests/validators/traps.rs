@@ -180,7 +180,7 @@ fn both_sides_of_the_clock_unless_the_provider_says_otherwise() {
         {
             let label = match validator.check(post("", &sent, body), Millis(NOW.0 + off)) {
                 Verdict::Genuine(_) => "genuine",
-                Verdict::Refused(rejection) => rejection.label,
+                Verdict::Refused(rejection, _) => rejection.label,
                 Verdict::Handshake(_) => "handshake",
             };
             assert_eq!(label, want, "{kind} off by {off} ms");
@@ -223,7 +223,7 @@ fn any_secret_in_its_time_and_no_other() {
             let sent: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             match (several.check(post("", &sent, "{}"), Millis(now)), want) {
                 (Verdict::Genuine(verified), Ok(id)) => assert_eq!(verified.key(), Some(id), "{kind}"),
-                (Verdict::Refused(rejection), Err(label)) => assert_eq!(rejection.label, label, "{kind} {id}"),
+                (Verdict::Refused(rejection, _), Err(label)) => assert_eq!(rejection.label, label, "{kind} {id}"),
                 (verdict, want) => panic!("{kind} {id} at {now}: {verdict:?}, not {want:?}"),
             }
         }
@@ -400,7 +400,7 @@ fn convoy_is_as_its_owner_set_it_up() {
 fn a_missing_signature_is_told_from_one_of_another_scheme() {
     let github = validator("github", "x");
     let incoming = post("", &[("x-hub-signature", "sha1=00"), ("x-gitlab-token", "canary")], "{}");
-    let Verdict::Refused(rejection) = github.check(incoming, NOW) else { panic!("taken") };
+    let Verdict::Refused(rejection, _) = github.check(incoming, NOW) else { panic!("taken") };
     assert_eq!(rejection.label, "missing");
     assert_eq!(rejection.reason, "`x-hub-signature-256` is missing; there is `x-gitlab-token`, `x-hub-signature`");
 }

@@ -110,6 +110,33 @@ async fn forward_is_the_request_and_ours() {
     );
 }
 
+/// A service that takes no part in a trace sends its context on as it came, and one that is not valid not at all.
+#[tokio::test]
+async fn the_trace_goes_on() {
+    let (parent, state) = (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"rojo=50%,congo=t61rcWkgMzE");
+    let valid = [("traceparent", &parent[..]), ("tracestate", &state[..20]), ("tracestate", b"b=2")];
+    let unlike = [("traceparent", &parent[..54]), ("tracestate", &state[..])];
+    let twice = [("traceparent", &parent[..]), ("traceparent", &parent[..]), ("tracestate", &state[..])];
+    let stateless = [("traceparent", &parent[..]), ("tracestate", b"no state")];
+    for format in [Format::Forward, Format::Original, Format::CloudEvents, Format::CloudEventsBinary] {
+        let receiver = Receiver::start().await;
+        let mut settings = settings(&receiver.url());
+        settings.format = format;
+        let sink = open(&settings);
+        for headers in [&valid[..], &unlike, &twice, &stateless, &valid[1..]] {
+            deliver(&sink, delivery(headers, b"{}")).await.expect("delivered");
+        }
+        let sent: Vec<_> = receiver.take().iter().map(pairs).collect();
+        let of = |at: usize, name: &str| sent[at].get(name).cloned().unwrap_or_default();
+        assert_eq!(of(0, "traceparent"), [parent], "{format:?}");
+        assert_eq!(of(0, "tracestate"), [b"rojo=50%,congo=t61rc,b=2"], "{format:?}");
+        assert_eq!((of(3, "traceparent"), of(3, "tracestate")), (vec![parent.to_vec()], vec![]), "{format:?}");
+        for none in [1, 2, 4] {
+            assert_eq!((of(none, "traceparent"), of(none, "tracestate")), (vec![], vec![]), "{format:?} {none}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn original_is_the_request_alone() {
     let request = one(|settings| {

@@ -87,7 +87,9 @@ impl Address {
     pub(super) fn is(&self, listen: &Listen) -> bool {
         match (self, listen) {
             (Self::Unix(path), Listen::Unix(other)) => {
-                path == other || std::fs::canonicalize(path).is_ok_and(|path| Ok(path) == std::fs::canonicalize(other).map_err(|_| ()))
+                path == other
+                    || std::fs::canonicalize(path)
+                        .is_ok_and(|path| Ok(path) == std::fs::canonicalize(other).map_err(|_| ()))
             }
             (Self::Http { scheme, authority, .. }, Listen::Tcp(text)) if *scheme == Scheme::HTTP => {
                 let Ok(configured) = text.parse::<SocketAddr>() else {
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_listener_is_reached_from_here() {
-        for (listen, want) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("h:1", "http://h:1")] {
+        for (listen, want) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("h:1", "http://h:1")]
+        {
             assert_eq!(Address::of(&Listen::Tcp(listen.into())).map(|a| a.to_string()), Ok(want.into()));
         }
         assert!(Address::of(&Listen::Tcp("127.0.0.1:0".into())).is_err_and(|why| why.contains("`--admin`")));

@@ -32,7 +32,8 @@ pub(super) async fn connect(address: &Address) -> Result<Box<dyn Stream>, String
             let uri = Uri::builder().scheme(scheme.clone()).authority(authority.clone()).path_and_query("/").build();
             let uri = uri.map_err(|error| error.to_string())?;
             let tls = webhook::tls_client(&uri).map_err(|error| error.to_string())?;
-            let mut connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+            let mut connector =
+                HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
             match connector.call(uri).await {
                 Ok(stream) => Ok(Box::new(stream)),
                 Err(error) => Err(why(&*error)),

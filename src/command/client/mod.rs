@@ -222,9 +222,7 @@ impl Client {
             Err(failure) => return failure,
         };
         match said {
-            Some(said) => {
-                Failure::Refused { status: status.as_u16(), message: lines(&said.error.message) }
-            }
+            Some(said) => Failure::Refused { status: status.as_u16(), message: lines(&said.error.message) },
             None => Failure::Failed(stranger(&self.target.address.to_string(), &format!("it answers {status}"))),
         }
     }

@@ -72,9 +72,10 @@ pub(super) fn find(remote: &Remote, config: &Path, note: impl Fn(&str)) -> Resul
         return Ok(Target { address, token: Some(token), origin: Origin::Environment });
     }
     let belongs = admin.listen.iter().any(|listen| address.is(listen));
-    let unread = report.problems().iter().find(|problem| {
-        problem.level == Level::Error && problem.key.starts_with("admin.token")
-    });
+    let unread = report
+        .problems()
+        .iter()
+        .find(|problem| problem.level == Level::Error && problem.key.starts_with("admin.token"));
     let (token, origin) = match (&admin.token, unread) {
         (Some(secret), _) if belongs => (Some(header(secret.expose())?), Origin::File(config.to_owned())),
         (Some(_), _) => (None, Origin::Elsewhere(config.to_owned())),
@@ -110,6 +111,9 @@ impl Target {
             Origin::Unreadable(file, why) => format!("`admin.token` of `{}` could not be had: {why}", file.display()),
             Origin::None => "none was found".into(),
         };
-        format!("the admin API at {} wants a token, and {why}; set `{TOKEN}`, or `admin.token` in the configuration", self.address)
+        format!(
+            "the admin API at {} wants a token, and {why}; set `{TOKEN}`, or `admin.token` in the configuration",
+            self.address
+        )
     }
 }

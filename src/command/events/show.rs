@@ -104,7 +104,10 @@ fn delivery(sheet: &mut Sheet<'_>, delivery: &Delivery, screen: &Screen) {
     // Where there are attempts, the last of them says it.
     let reason = delivery.reason.as_deref().filter(|_| delivery.attempts.is_empty());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    sheet.parts(2, &[(&delivery.subscriber, Style::Strong), ("  ", Style::Plain), (&state, style), (&reason, Style::Plain)]);
+    sheet.parts(
+        2,
+        &[(&delivery.subscriber, Style::Strong), ("  ", Style::Plain), (&state, style), (&reason, Style::Plain)],
+    );
     for (at, attempt) in delivery.attempts.iter().enumerate() {
         self::attempt(sheet, attempt, at + 1 == delivery.attempts.len(), screen);
     }

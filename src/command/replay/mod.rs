@@ -21,11 +21,10 @@ pub(super) async fn run(session: &Session, args: &ReplayArgs) -> Result<(), Fail
         Some(_) if asks_for_more(args) => {
             Err(Failure::Usage("`replay list` and `replay cancel` take no events and no conditions".into()))
         }
-        Some(ReplayCommand::List) => {
-            session.show(&session.client.get("replays", &[]).await?, |answer: &Replays, screen| {
+        Some(ReplayCommand::List) => session
+            .show(&session.client.get("replays", &[]).await?, |answer: &Replays, screen| {
                 table(&answer.replays, screen)
-            })
-        }
+            }),
         Some(ReplayCommand::Cancel { id }) => {
             let answer = session.client.post(&format!("replays/{}/cancel", encoded(id)), None::<&()>).await?;
             session.show(&answer, |_: &serde::de::IgnoredAny, _| format!("replay {} is over", printable(id)))
@@ -60,7 +59,9 @@ async fn begin(session: &Session, args: &ReplayArgs) -> Result<(), Failure> {
         session.screen.print(&printable(&text))?;
     } else {
         session.screen.print(&told(&replays, &session.screen))?;
-        if args.detach && let Some(replay) = replays.first() {
+        if args.detach
+            && let Some(replay) = replays.first()
+        {
             session.screen.note(&session.client.after(&replay.id));
         }
     }
@@ -71,7 +72,9 @@ async fn begin(session: &Session, args: &ReplayArgs) -> Result<(), Failure> {
 fn check(args: &ReplayArgs) -> Result<(), Failure> {
     let by_filter = args.filter != EventFilter::default();
     if let Some(id) = args.to.iter().find(|name| uuid::Uuid::parse_str(name).is_ok() && args.events.is_empty()) {
-        return Err(Failure::Usage(format!("`{id}` is the id of an event: put it before `--to`, whose values are subscribers")));
+        return Err(Failure::Usage(format!(
+            "`{id}` is the id of an event: put it before `--to`, whose values are subscribers"
+        )));
     }
     if args.events.is_empty() && !by_filter {
         return Err(Failure::Usage(
@@ -80,7 +83,9 @@ fn check(args: &ReplayArgs) -> Result<(), Failure> {
         ));
     }
     if !args.events.is_empty() && (by_filter || args.rate.is_some() || args.dry_run) {
-        return Err(Failure::Usage("events are named by their ids, or by conditions with `--rate` and `--dry-run`, not both".into()));
+        return Err(Failure::Usage(
+            "events are named by their ids, or by conditions with `--rate` and `--dry-run`, not both".into(),
+        ));
     }
     Ok(())
 }

@@ -13,8 +13,11 @@ mod events;
 mod guard;
 mod openapi;
 mod page;
+mod rejections;
+mod replay;
 mod request;
 mod routes;
+mod secrets;
 mod settings;
 mod tail;
 mod topics;
@@ -30,7 +33,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{Desk, Later, Trouble};
+pub use desk::{Desk, Later, ReplayOrder, Trouble};
 pub use events::Browse;
 pub use guard::Guard;
 
@@ -131,6 +134,14 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Replay => replay::begin(self, asked).await,
+            Call::EventReplay => replay::begin_one(self, asked).await,
+            Call::Replays => replay::list(self, asked),
+            Call::OneReplay => replay::show(self, asked),
+            Call::CancelReplay => replay::cancel(self, asked).await,
+            Call::Rejections => rejections::list(self, asked),
+            Call::Rejection => rejections::show(self, asked).await,
+            Call::Secrets => secrets::list(self, asked),
             Call::OpenApi => openapi::answer(asked),
             Call::Events => events::list(self, asked).await,
             Call::Event => events::show(self, asked).await,

@@ -14,7 +14,8 @@
 //!
 //! Of the provider's headers all are passed on but these: framing and hop-by-hop headers and what `connection` names,
 //! `host`, `expect`, `forwarded`, `x-forwarded-*` and `x-real-ip`, which tell of the way to forebay, and `forebay-*`,
-//! which only forebay may say. `Forward` also leaves out `accept-encoding`, sends its own `user-agent`, and puts its
+//! which only forebay may say. `traceparent` and `tracestate` go on in every format, as they came if they are valid W3C
+//! Trace Context, and else not at all. `Forward` also leaves out `accept-encoding`, sends its own `user-agent`, and puts its
 //! `idempotency-key` (the event's id, the same at every attempt) in place of one that the provider sent. With `sign`
 //! the three `webhook-*` headers take the place of the provider's. Configured headers come last and win.
 
@@ -33,7 +34,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
-pub use once::{Answered, post};
+pub use once::{Answered, get, post};
 pub use tls::tls_client;
 
 use self::request::Unsigned;

@@ -10,6 +10,7 @@ use super::{Format, HeaderText, OpenError, Settings};
 use crate::event::{Event, Millis};
 use crate::signature::{Engine, Scheme};
 use crate::sink::{Delivery, cloudevents, text};
+use crate::trace::{Context, TRACEPARENT, TRACESTATE};
 
 const EVENT_ID: HeaderName = HeaderName::from_static("forebay-event-id");
 const SEQ: HeaderName = HeaderName::from_static("forebay-seq");
@@ -94,6 +95,7 @@ impl Template {
                 event.body.clone()
             }
         };
+        add_trace(event, &mut headers);
         if body.is_empty() {
             // The client says nothing of a body that is not there, and some servers answer that with 411.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -131,6 +133,16 @@ impl Template {
     }
 }
 
+/// The trace goes on: no span is made here, so the context is sent on as it came, which is what the standard asks of a
+/// service that takes no part (W3C Trace Context, "processing model in forwarding mode"). What is not valid stays here.
+fn add_trace(event: &Event, headers: &mut HeaderMap) {
+    let Some(context) = Context::of(&event.headers) else { return };
+    headers.insert(TRACEPARENT, visible(context.text));
+    if let Some(state) = &context.state {
+        headers.insert(TRACESTATE, visible(state));
+    }
+}
+
 fn signer(settings: &Settings) -> Result<Option<Engine>, OpenError> {
     if settings.sign.is_empty() {
         return Ok(None);
@@ -143,6 +155,10 @@ fn signer(settings: &Settings) -> Result<Option<Engine>, OpenError> {
 
 fn shared(ascii: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(ascii).expect("made of visible ASCII")
+}
+
+fn visible(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("a valid context is visible ASCII")
 }
 
 /// Copies what the provider sent, except what was between it and us.
@@ -168,10 +184,10 @@ fn copy_inbound(event: &Event, headers: &mut HeaderMap) {
 }
 
 /// Whether an inbound header is not passed on: it belonged to the inbound connection, or tells of the way there
-/// (which receivers who believe forebay would believe), or pretends to be ours.
+/// (which receivers who believe forebay would believe), or pretends to be ours. The trace's two go on by themselves.
 fn stays_here(name: &str) -> bool {
     concerns_connection(name)
-        || matches!(name, "host" | "forwarded" | "x-real-ip")
+        || matches!(name, "host" | "forwarded" | "x-real-ip" | TRACEPARENT | TRACESTATE)
         || name.starts_with("x-forwarded-")
         || name.starts_with("forebay-")
 }

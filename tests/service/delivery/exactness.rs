@@ -28,6 +28,8 @@ fn body_and_headers_arrive_as_they_came() {
         ("x-hub-signature-256", &signature),
         ("x-twice", "one"),
         ("x-twice", "two"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "rojo=1"),
         ("authorization", "Bearer not-for-others"),
         ("cookie", "not=for-others"),
         ("forebay-attempt", "77"),
@@ -51,6 +53,8 @@ fn body_and_headers_arrive_as_they_came() {
         ("forebay-attempt", "1"),
         ("idempotency-key", id),
         ("webhook-id", id),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "rojo=1"),
         ("authorization", ""),
         ("cookie", ""),
     ];

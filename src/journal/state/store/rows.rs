@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::event::{Event, EventId, Millis, Seq, Text};
-use crate::journal::state::{Attempt, Change, Cursor, Owed};
+use crate::journal::state::{Attempt, Change, Cursor, Owed, SecretUse};
 
 pub(super) fn number(value: u64) -> i64 {
     value.cast_signed()
@@ -16,7 +16,7 @@ pub(super) fn seq(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
     Ok(Seq(row.get::<_, i64>(at)?.cast_unsigned()))
 }
 
-fn checksum(parts: &[&[u8]]) -> i64 {
+pub(super) fn checksum(parts: &[&[u8]]) -> i64 {
     let sum = parts.iter().fold(0, |sum, part| {
         let sum = crc32c::crc32c_append(sum, &(part.len() as u64).to_le_bytes());
         crc32c::crc32c_append(sum, part)
@@ -68,6 +68,12 @@ pub(super) fn kept_checksum(event: &Event) -> i64 {
         event.headers.as_wire(),
         &event.body,
     ])
+}
+
+pub(super) fn use_checksum(used: &SecretUse) -> i64 {
+    let last = used.last.map_or(i64::MIN, |last| last.0);
+    let numbers = [used.since.0, last].map(i64::to_le_bytes);
+    checksum(&[used.topic.as_bytes(), used.secret.as_bytes(), numbers.as_flattened()])
 }
 
 /// An owed row, and whether its checksum is right.
@@ -180,6 +186,9 @@ pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: 
                 attempt.took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
             ],
         )?;
+    }
+    for replay in change.replays.values() {
+        super::replays::save(db, replay)?;
     }
     let saved = |row: &Row<'_>| Ok(Cursor { next: seq(row, 0)?, begun: seq(row, 1)?, crashes: row.get(2)? });
     let cursor = match change.cursor {

@@ -1,4 +1,7 @@
-//! The counters by name. Labels come from the configuration, never from a request.
+//! The counters by name. Labels come from the configuration, never from a request. `docs/observability.md` says what each
+//! of them means and which of them add up to which.
+
+mod process;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +14,11 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::event::Millis;
+
+type Decimal = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Labels of [`Metrics::requests`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,6 +37,12 @@ struct Verification {
     topic: String,
     secret: String,
     result: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSecret {
+    topic: String,
+    secret: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +82,8 @@ type Histograms<L> = Family<L, Histogram, Seconds>;
 /// Every metric there is.
 pub struct Metrics {
     registry: Mutex<Registry>,
+    /// What every program shows of itself, under names without a prefix.
+    process: Registry,
     requests: Family<Request, Counter>,
     request_seconds: Histograms<OfTopic>,
     verified: Family<Verification, Counter>,
@@ -77,6 +92,9 @@ pub struct Metrics {
     /// What is counted of subscribers.
     pub subscribers: Subscribers,
     reloads: Family<Reload, Counter>,
+    secrets: Family<OfSecret, Decimal>,
+    /// Whether events are taken: 1 or 0, as `/readyz` says.
+    pub ready: Gauge,
     /// Bytes of the journal.
     pub journal_bytes: Gauge,
     /// Free bytes on its disk.
@@ -158,9 +176,15 @@ pub struct SubscriberMetrics {
     /// Events that match and are not done with.
     pub backlog: Gauge,
     /// How long the oldest of them has been waiting, in seconds.
-    pub oldest_owed: Gauge<f64, std::sync::atomic::AtomicU64>,
+    pub oldest_owed: Decimal,
     /// Dead letters there are.
     pub dead: Gauge,
+    /// Events that were handed out again because somebody asked for it, and that were neither owed nor dead.
+    pub replayed: Counter,
+    /// Events that replays have still to do.
+    pub replay_remaining: Gauge,
+    /// Whether the endpoint only fails and is probed at a slowing pace: 1 or 0.
+    pub failing: Gauge,
 }
 
 impl SubscriberMetrics {
@@ -183,8 +207,11 @@ pub struct Subscribers {
     attempts: Family<Attempted, Counter>,
     attempt_seconds: Histograms<OfSubscriber>,
     backlog: Family<OfSubscriber, Gauge>,
-    oldest_owed: Family<OfSubscriber, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    oldest_owed: Family<OfSubscriber, Decimal>,
     dead: Family<OfSubscriber, Gauge>,
+    replayed: Family<OfSubscriber, Counter>,
+    replay_remaining: Family<OfSubscriber, Gauge>,
+    failing: Family<OfSubscriber, Gauge>,
 }
 
 /// The ways a delivery ends.
@@ -202,16 +229,28 @@ impl Subscribers {
             backlog: Family::default(),
             oldest_owed: Family::default(),
             dead: Family::default(),
+            replayed: Family::default(),
+            replay_remaining: Family::default(),
+            failing: Family::default(),
         }
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
         registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
-        registry.register("attempt_duration_seconds", "how long attempts took", self.attempt_seconds.clone());
+        let seconds = self.attempt_seconds.clone();
+        registry.register_with_unit("attempt_duration", "how long attempts took", Unit::Seconds, seconds);
         registry.register("backlog_events", "events owed", self.backlog.clone());
-        registry.register("oldest_owed_seconds", "age of the oldest event owed", self.oldest_owed.clone());
+        let oldest = self.oldest_owed.clone();
+        registry.register_with_unit("oldest_owed", "age of the oldest event owed", Unit::Seconds, oldest);
         registry.register("dead_letters", "deliveries given up", self.dead.clone());
+        registry.register("replayed_events", "events handed out again that nobody was owed", self.replayed.clone());
+        registry.register(
+            "replay_remaining_events",
+            "events that replays have still to do",
+            self.replay_remaining.clone(),
+        );
+        registry.register("subscriber_failing", "whether an endpoint only fails", self.failing.clone());
     }
 
     /// The counters of a subscriber, which are shown from now on.
@@ -229,6 +268,9 @@ impl Subscribers {
         let backlog = self.backlog.get_or_create(&of).clone();
         let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
         let dead = self.dead.get_or_create(&of).clone();
+        let replayed = self.replayed.get_or_create(&of).clone();
+        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
+        let failing = self.failing.get_or_create(&of).clone();
         let (name, attempts) = (name.to_owned(), self.attempts.clone());
         SubscriberMetrics {
             name,
@@ -242,6 +284,9 @@ impl Subscribers {
             backlog,
             oldest_owed,
             dead,
+            replayed,
+            replay_remaining,
+            failing,
         }
     }
 
@@ -260,6 +305,9 @@ impl Subscribers {
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);
         self.dead.remove(&of);
+        self.replayed.remove(&of);
+        self.replay_remaining.remove(&of);
+        self.failing.remove(&of);
     }
 }
 
@@ -306,6 +354,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("forebay");
         let metrics = Self {
             registry: Mutex::default(),
+            process: process::registry(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(Seconds),
             verified: Family::default(),
@@ -313,6 +362,8 @@ impl Metrics {
             duplicates: Family::default(),
             subscribers: Subscribers::new(),
             reloads: Family::default(),
+            secrets: Family::default(),
+            ready: Gauge::default(),
             journal_bytes: Gauge::default(),
             journal_free: Gauge::default(),
             journal_damaged: Gauge::default(),
@@ -320,31 +371,51 @@ impl Metrics {
             body_memory: Gauge::default(),
         };
         let build = [("version", env!("CARGO_PKG_VERSION").to_owned()), ("sync", sync.to_owned())];
-        // The exposition format adds `_total` to counters and `_info` to an info.
+        // The exposition format adds `_total` to counters, `_info` to an info and the unit to what has one.
         registry.register("build", "the program and how it keeps its promise", Info::new(build.to_vec()));
-        registry.register("requests", "requests on the ingress by answer", metrics.requests.clone());
-        registry.register("request_duration_seconds", "from head to answer", metrics.request_seconds.clone());
-        registry.register("verified", "verdicts of validators by secret", metrics.verified.clone());
-        registry.register("events", "events recorded", metrics.events.clone());
-        registry.register("duplicates", "deliveries seen before, not recorded again", metrics.duplicates.clone());
+        registry.register("ready", "whether events are taken", metrics.ready.clone());
+        metrics.register_ingress(&mut registry);
         metrics.subscribers.register(&mut registry);
         registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
-        registry.register("journal_commit_seconds", "write and sync of a batch", commit_seconds.clone());
+        let (seconds, bytes) = (|| Unit::Seconds, || Unit::Bytes);
+        let (of_disk, of_files) = (&metrics.journal_free, &metrics.journal_bytes);
+        registry.register_with_unit("journal_commit", "write and sync of a batch", seconds(), commit_seconds.clone());
         registry.register("journal_commit_events", "events in a batch", commit_events.clone());
-        registry.register("journal_bytes", "size of the journal's segments", metrics.journal_bytes.clone());
-        registry.register("journal_free_bytes", "free space on the journal's disk", metrics.journal_free.clone());
-        registry.register(
-            "journal_damaged_events",
-            "recorded events found damaged since the start",
-            metrics.journal_damaged.clone(),
-        );
-        registry.register("ingress_connections", "open connections on the ingress", metrics.connections.clone());
-        registry.register("ingress_body_bytes", "memory reserved for bodies in flight", metrics.body_memory.clone());
+        registry.register_with_unit("journal", "size of the journal's segments", bytes(), of_files.clone());
+        registry.register_with_unit("journal_free", "free space on the journal's disk", bytes(), of_disk.clone());
+        let damaged = metrics.journal_damaged.clone();
+        registry.register("journal_damaged_events", "recorded events found damaged since the start", damaged);
         for result in ["ok", "failed"] {
             // A rate needs a beginning.
             let _ = metrics.reloads.get_or_create(&Reload { result });
         }
         Self { registry: Mutex::new(registry), ..metrics }
+    }
+
+    fn register_ingress(&self, registry: &mut Registry) {
+        registry.register("requests", "requests on the ingress by answer", self.requests.clone());
+        let seconds = self.request_seconds.clone();
+        registry.register_with_unit("request_duration", "from head to answer", Unit::Seconds, seconds);
+        registry.register("verified", "verdicts of validators by secret", self.verified.clone());
+        registry.register("events", "events recorded", self.events.clone());
+        registry.register("duplicates", "deliveries seen before, not recorded again", self.duplicates.clone());
+        let (help, expiry) = ("when a secret ends to be valid, in Unix time", self.secrets.clone());
+        registry.register_with_unit("secret_expiry_timestamp", help, Unit::Seconds, expiry);
+        registry.register("ingress_connections", "open connections on the ingress", self.connections.clone());
+        let reserved = self.body_memory.clone();
+        registry.register_with_unit("ingress_body", "memory reserved for bodies in flight", Unit::Bytes, reserved);
+    }
+
+    /// Shows when the secrets of topics end to be valid, in place of what was shown before. One without an end is shown as
+    /// infinity, so that the latest of a topic is the end of what the topic takes.
+    pub fn secrets<'a>(&self, secrets: impl Iterator<Item = (&'a str, &'a str, Option<Millis>)>) {
+        self.secrets.clear();
+        for (topic, secret, not_after) in secrets {
+            let of = OfSecret { topic: topic.to_owned(), secret: secret.to_owned() };
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of our time fit")]
+            let end = not_after.map_or(f64::INFINITY, |end| end.0 as f64 / 1000.0);
+            self.secrets.get_or_create(&of).set(end);
+        }
     }
 
     /// The counters of a topic. An unknown topic counts under the empty name.
@@ -378,7 +449,9 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut out = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        text::encode(&mut out, &registry).expect("a string takes every write");
+        text::encode_registry(&mut out, &registry).expect("a string takes every write");
+        text::encode_registry(&mut out, &self.process).expect("a string takes every write");
+        text::encode_eof(&mut out).expect("a string takes every write");
         out
     }
 }
