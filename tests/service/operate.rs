@@ -1,7 +1,10 @@
 //! The commands that ask a running daemon, as somebody at a shell has them.
 
+mod deliveries;
+mod doctor;
 mod events;
 mod reach;
+mod replay;
 mod settings;
 mod terminal;
 

@@ -108,7 +108,7 @@ fn nobody_there_is_told_for_every_command() {
         &["subscribers", "resume", "ci"],
         &["topics", "list"],
         &["doctor"],
-        &["doctor", "1"],
+        &["doctor", ID],
         &["doctor", "--list"],
         &["secrets"],
         &["reload"],

@@ -12,7 +12,7 @@ use super::{TOPICS, command, post};
 use crate::daemon::Home;
 
 /// Runs a command on a terminal of so many columns, on which somebody types. What is on it at the end, and the exit code.
-fn on_a_terminal(mut command: Command, columns: u16, typed: &str) -> (Option<i32>, String) {
+pub(super) fn on_a_terminal(mut command: Command, columns: u16, typed: &str) -> (Option<i32>, String) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
     let name = ptsname(&ours, Vec::new()).expect("a name").into_string().expect("UTF-8");
