@@ -104,7 +104,7 @@ async fn letters_that_are_called_back_get_a_new_round() {
     deliveries.replace(&[name("ci")], Vec::new(), PATIENCE);
     eventually("it is gone", || deliveries.status().is_empty().then_some(())).await;
     let asked = deliveries.decide("ci", Fate::CalledBack, Which::All).await;
-    assert!(matches!(asked, Err(Unsteered::Wrong(_))), "nobody would deliver them: {asked:?}");
+    assert!(matches!(asked, Err(Unsteered::Refused(_))), "nobody would deliver them: {asked:?}");
     let subscribers = deliveries.subscribers().await.expect("told").subscribers;
     assert_eq!((subscribers[0].state, subscribers[0].dead), (SubscriberState::Unconfigured, 2));
     assert_eq!(fate_of(&deliveries, 5).await.0, DeliveryState::Dead);
