@@ -11,6 +11,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod operate;
 mod log;
 mod metrics;
 mod readme;
