@@ -85,7 +85,11 @@ fn a_subscriber_is_paused_and_goes_on() {
     }
     assert_eq!(row()[..6], ["ci", "paused", "1", "3", "0", "0"]);
     let shown = run(&home, &daemon, &["subscribers", "show", "ci"]);
-    assert!(shown.done().contains("\n  backlog      3\n") && shown.out.contains("\n  topics       *\n"), "{}", shown.out);
+    assert!(
+        shown.done().contains("\n  backlog      3\n") && shown.out.contains("\n  topics       *\n"),
+        "{}",
+        shown.out
+    );
     assert_eq!(receiver.count(), 0);
     let tree = run(&home, &daemon, &["subscribers", "resume", "ci", "--json"]).json();
     assert_eq!((&tree["name"], &tree["state"]), (&json!("ci"), &json!("running")));
@@ -102,6 +106,10 @@ fn a_subscriber_is_paused_and_goes_on() {
         &["dead", "drop", "no\u{1b}body", "--all"],
     ] {
         let ended = run(&home, &daemon, arguments);
-        assert!(ended.failed().contains("no subscriber") && !ended.err.contains('\u{1b}'), "{arguments:?}: {}", ended.err);
+        assert!(
+            ended.failed().contains("no subscriber") && !ended.err.contains('\u{1b}'),
+            "{arguments:?}: {}",
+            ended.err
+        );
     }
 }

@@ -24,7 +24,8 @@ fn events_are_listed_page_by_page_and_as_one() {
     let newest_first = |ids: &[String]| ids.iter().rev().map(|id| json!(id)).collect::<Vec<_>>();
     let listed = |arguments: &[&str]| {
         let all = run(&home, &daemon, &[&["events", "list", "--json"], arguments].concat()).json();
-        let ids: Vec<Value> = all["events"].as_array().expect("a list").iter().map(|event| event["id"].clone()).collect();
+        let ids: Vec<Value> =
+            all["events"].as_array().expect("a list").iter().map(|event| event["id"].clone()).collect();
         (ids, all["next"].clone())
     };
     // More than the API gives at once.
@@ -105,11 +106,11 @@ fn what_senders_chose_is_not_obeyed() {
     let body = json!({"type": evil, "id": evil, "more": "\u{9b}31m"}).to_string();
     let id = post_sly(&daemon, &body);
     let show = ["events", "show", &id];
-    for arguments in [&["events", "list"][..], &["events", "list", "--json"], &show, &[&show[..], &["--json"]].concat()] {
+    for arguments in [&["events", "list"][..], &["events", "list", "--json"], &show, &[&show[..], &["--json"]].concat()]
+    {
         let ended = run(&home, &daemon, arguments);
         let out = ended.done();
-        let obeyed: Vec<char> =
-            out.chars().filter(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}').collect();
+        let obeyed: Vec<char> = out.chars().filter(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}').collect();
         assert!(obeyed.is_empty(), "{arguments:?}: {obeyed:?} in {out:?}");
         assert!(out.contains("\\u001b]0;owned\\u0007\\u009b2J\\u202e"), "{arguments:?}: {out}");
         if arguments.contains(&"--json") {

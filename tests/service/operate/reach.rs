@@ -167,7 +167,8 @@ fn http(status: &str, content_type: &str, body: &str) -> Vec<u8> {
 fn something_else_is_not_taken_for_the_daemon() {
     let home = Home::new("", TOPICS);
     let json = "application/json";
-    let failure = r#"{"error":{"name":"NotFoundError","message":"no \u001b[2J such\nthing"},"response":{"statusCode":404}}"#;
+    let failure =
+        r#"{"error":{"name":"NotFoundError","message":"no \u001b[2J such\nthing"},"response":{"statusCode":404}}"#;
     for (bytes, want) in [
         (http("200 OK", "text/html", "<html>"), "is not the admin API of a forebay: its answer is not JSON"),
         (http("200 OK", json, "[]"), "words of another version"),

@@ -137,7 +137,11 @@ fn a_replay_outlives_whoever_waits_for_it_and_can_be_ended() {
         waiting.join().expect("no panic")
     });
     assert_eq!((waiting.code, waiting.err.as_str()), (Some(1), ""), "{}", waiting.out);
-    assert!(waiting.out.starts_with("ci: cancelled after ") && waiting.out.ends_with(" of 200 events\n"), "{}", waiting.out);
+    assert!(
+        waiting.out.starts_with("ci: cancelled after ") && waiting.out.ends_with(" of 200 events\n"),
+        "{}",
+        waiting.out
+    );
 }
 
 #[test]
@@ -150,7 +154,8 @@ fn a_terminal_is_asked_about_many_events_and_shows_how_far_it_is() {
         post(&mut client, &[], &n.to_be_bytes());
     }
     receiver.wait_for(1001);
-    let replay = |more: &[&str]| command(&home, &daemon, &[&["replay", "--topic", "open", "--to", "ci"], more].concat());
+    let replay =
+        |more: &[&str]| command(&home, &daemon, &[&["replay", "--topic", "open", "--to", "ci"], more].concat());
     let (code, shown) = on_a_terminal(replay(&[]), 100, "n\n");
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("This delivers 1,001 events again (ci 1,001). Go on? [y/N] "), "{shown}");

@@ -30,21 +30,29 @@ fn a_reload_is_asked_for_and_its_changes_are_shown() {
     let daemon = home.start();
     let ended = run(&home, &daemon, &["reload", "--dry-run"]);
     assert!(ended.done().starts_with("warning: ") && ended.out.ends_with("\nnothing would change\n"), "{}", ended.out);
-    assert!(run(&home, &daemon, &["check", "--diff"]).done().starts_with("no difference from the running configuration"));
+    assert!(
+        run(&home, &daemon, &["check", "--diff"]).done().starts_with("no difference from the running configuration")
+    );
 
     let text = std::fs::read_to_string(home.path("forebay.toml")).expect("the configuration");
-    let changed = text.replace("dedupe = \"off\"", "dedupe = \"1h\"\nmax_body = \"1 KiB\"").replace("Everybody", "Nobody");
+    let changed =
+        text.replace("dedupe = \"off\"", "dedupe = \"1h\"\nmax_body = \"1 KiB\"").replace("Everybody", "Nobody");
     home.configure(&changed);
     let shown = run(&home, &daemon, &["check", "--diff"]);
     let shown = shown.done();
-    for part in ["topics.open.dedupe\n  - \"off\"\n  + \"1h\"\n", "topics.open.max_body\n  + \"1 KiB\"\n", "2 differences "] {
+    for part in
+        ["topics.open.dedupe\n  - \"off\"\n  + \"1h\"\n", "topics.open.max_body\n  + \"1 KiB\"\n", "2 differences "]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let tree = run(&home, &daemon, &["check", "--diff", "--json"]).json();
     assert_eq!((&tree["applied"], &tree["changes"][0]["key"]), (&json!(false), &json!("topics.open.dedupe")));
 
     let shown = run(&home, &daemon, &["reload", "--dry-run"]);
-    assert!(shown.done().contains("~ another secret\n") && shown.out.contains("3 changes would be in force"), "{shown:?}");
+    assert!(
+        shown.done().contains("~ another secret\n") && shown.out.contains("3 changes would be in force"),
+        "{shown:?}"
+    );
     assert_eq!(daemon.api("/config")["settings"]["topics.open.dedupe"], json!("\"off\""));
     let done = run(&home, &daemon, &["reload"]);
     assert!(done.done().contains("the new configuration is in force: 3 changes"), "{done:?}");

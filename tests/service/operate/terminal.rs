@@ -37,7 +37,9 @@ pub(super) fn on_a_terminal(mut command: Command, columns: u16, typed: &str) -> 
 
 /// Without colours; anything else a terminal would obey stays.
 fn without_colors(text: &str) -> String {
-    ["0", "1", "2", "31", "32", "33"].iter().fold(text.to_owned(), |text, code| text.replace(&format!("\x1b[{code}m"), ""))
+    ["0", "1", "2", "31", "32", "33"]
+        .iter()
+        .fold(text.to_owned(), |text, code| text.replace(&format!("\x1b[{code}m"), ""))
 }
 
 #[test]
