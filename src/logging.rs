@@ -1,6 +1,8 @@
 //! The log: to standard error, as text for people or JSON for machines.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -28,15 +30,29 @@ fn targets(log: Log) -> Targets {
     Targets::new().with_default(others).with_target("forebay", log.level)
 }
 
-/// Starts the log.
+/// Starts the log. As JSON it has all that is said from here on, panics too: each line is one object, with `timestamp`,
+/// `level`, `message` and the fields beside them.
 pub fn start(log: Log) -> Level {
     let (filter, handle) = reload::Layer::new(targets(log));
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer = match log.format {
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Json => {
+            std::panic::set_hook(Box::new(tell_of_a_panic));
+            // What the layer itself would say, of a closed standard error most likely, is no JSON.
+            layer.json().flatten_event(true).log_internal_errors(false).boxed()
+        }
         LogFormat::Text => layer.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     // A second start, in a test, keeps the first.
     let _ = registry().with(layer.with_filter(filter)).try_init();
     Level(handle)
+}
+
+fn tell_of_a_panic(panic: &PanicHookInfo<'_>) {
+    let what = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    let trace = Backtrace::capture();
+    let backtrace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(thread = thread.name(), place, backtrace, "panicked: {what}");
 }

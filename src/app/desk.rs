@@ -2,9 +2,11 @@
 
 use super::daemon::Daemon;
 use super::reload::ReloadError;
+use super::replay::shown;
+use crate::api::replay::{Replay, Replays};
 use crate::api::settings::{Configuration, Reloaded};
 use crate::api::topics::Topics;
-use crate::http::admin::{Desk, Later, Trouble};
+use crate::http::admin::{Desk, Later, ReplayOrder, Trouble};
 
 impl Desk for Daemon {
     fn topics(&self) -> Topics {
@@ -35,5 +37,18 @@ impl Desk for Daemon {
                 ReloadError::CannotOpen(_) => Trouble::Failed(error.to_string()),
             })
         })
+    }
+
+    fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {
+        self.begin_replays(order)
+    }
+
+    fn replays(&self) -> Vec<Replay> {
+        self.deliveries.replays().iter().map(shown).collect()
+    }
+
+    fn cancel_replay(&self, id: u64) -> Result<Option<Replay>, Trouble> {
+        let cancelled = self.deliveries.cancel_replay(id).map_err(Trouble::Failed)?;
+        Ok(cancelled.as_ref().map(shown))
     }
 }

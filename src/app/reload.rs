@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bus::names;
 use super::daemon::{Daemon, InForce, show_secrets};
 use crate::api::settings::{Change, Reloaded};
 use crate::deliver::Subscriber;
@@ -56,7 +57,9 @@ impl Daemon {
         if !dry_run {
             self.metrics.reloaded(reloaded.is_ok());
             if let Err(error) = &reloaded {
-                tracing::error!("the configuration in force stays: {error}");
+                // What is wrong with a file has a line each.
+                let why = if let ReloadError::Wrong(_) = error { "it is wrong".to_owned() } else { error.to_string() };
+                tracing::error!(why, "the configuration in force stays, the file is not taken");
             }
         }
         reloaded
@@ -69,7 +72,12 @@ impl Daemon {
         let read = tokio::task::spawn_blocking(move || (reading.read)()).await;
         let read =
             read.map_err(|_| ReloadError::CannotOpen("the configuration could not be read to its end".into()))?;
-        let loaded = read.map_err(|report| ReloadError::Wrong(report.render(false).trim_end().to_owned()))?;
+        let loaded = read.map_err(|report| {
+            if !dry_run {
+                report.log();
+            }
+            ReloadError::Wrong(report.render(false).trim_end().to_owned())
+        })?;
         let differences = self.in_force().written.differences(&loaded.written);
         let warnings = (!loaded.warnings.is_empty()).then(|| loaded.warnings.render(false));
         let changes: Vec<Change> = differences.into_iter().map(change).collect();
@@ -85,8 +93,10 @@ impl Daemon {
             let why = "the admin listener can be reached from outside: `admin.token` must stay".to_owned();
             return Err(ReloadError::CannotOpen(why));
         }
+        let unwise = loaded.warnings.clone();
         self.put_in_force(loaded, source)?;
-        tell(&changes, warnings.as_deref());
+        unwise.log();
+        tell(&changes);
         Ok(Reloaded { applied: true, changes, warnings })
     }
 
@@ -117,6 +127,9 @@ impl Daemon {
             let _runtime = self.runtime.enter();
             self.deliveries.replace(&turnover.gone, turnover.come, PATIENCE);
         }
+        if let (Some(bus), Some(backstage)) = (&self.bus, plan.backstage) {
+            bus.change(backstage.settings, &plan.ingress, names(&plan.topics));
+        }
         self.ingest.change(&plan.ingress, plan.topics, &self.metrics, plan.admin.rejections);
         show_secrets(&self.metrics, &plan.keys);
         self.guard.change(plan.admin.token, &plan.admin.listen, &plan.admin.hosts);
@@ -135,10 +148,7 @@ fn change(difference: Difference) -> Change {
 }
 
 /// Says in the log what an operator did.
-fn tell(changes: &[Change], warnings: Option<&str>) {
-    for line in warnings.into_iter().flat_map(str::lines).filter(|line| !line.trim().is_empty()) {
-        tracing::warn!("{line}");
-    }
+fn tell(changes: &[Change]) {
     for Change { key, before, after, .. } in changes {
         let (before, after) = (before.as_deref().unwrap_or_default(), after.as_deref().unwrap_or_default());
         tracing::info!(key, before, after, "the configuration changes");

@@ -37,7 +37,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::plan::{EXIT_CONFIG, Loaded};
+use crate::plan::{EXIT_CONFIG, Loaded, Report};
 
 /// The exit code for a wrong command line, which is the parser's too.
 const EXIT_USAGE: u8 = 2;
@@ -47,7 +47,10 @@ const EXIT_USAGE: u8 = 2;
 pub fn run(cli: &Cli) -> ExitCode {
     let config = &cli.config;
     match &cli.command {
-        Command::Serve => with_plan(&cli.config, |loaded| serve::run(loaded, &cli.config)),
+        Command::Serve => match crate::plan::load(config) {
+            Ok(loaded) => serve::run(loaded, config),
+            Err(report) => serve::refuse(&report, config),
+        },
         Command::Check(check) => with_plan(&cli.config, |loaded| {
             if check.diff {
                 return session::run(&check.remote, config, async |session| settings::diff(session, &loaded).await);
@@ -91,13 +94,16 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn with_plan(config: &Path, then: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
     match crate::plan::load(config) {
         Ok(loaded) => then(loaded),
-        Err(report) => {
-            let color = std::io::stderr().is_terminal();
-            // Nobody is left to tell if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{}", report.render(color).trim_end());
-            ExitCode::from(EXIT_CONFIG)
-        }
+        Err(report) => refuse(&report),
     }
+}
+
+/// Says everything that is wrong with the configuration, for a person.
+fn refuse(report: &Report) -> ExitCode {
+    let color = std::io::stderr().is_terminal();
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{}", report.render(color).trim_end());
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Writes to standard output. Whoever reads it may have read enough.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Source, StartError};
 use crate::logging;
-use crate::plan::{self, Loaded};
+use crate::plan::{self, EXIT_CONFIG, Level, Loaded, LogFormat, Report};
 
 /// How often it is looked whether the journal still works.
 const LOOK: Duration = Duration::from_millis(250);
@@ -18,9 +18,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub fn run(loaded: Loaded, config: &Path) -> ExitCode {
     let level = logging::start(loaded.plan.log);
     super::process::prepare();
-    for warning in loaded.warnings.lines() {
-        tracing::warn!("{warning}");
-    }
+    loaded.warnings.log();
     let ready = |app: &App| {
         let (ingress, admin) = (app.ingress_addresses.join(", "), app.admin_addresses.join(", "));
         tracing::info!(ingress, admin, version = env!("CARGO_PKG_VERSION"), "ready");
@@ -32,6 +30,21 @@ pub fn run(loaded: Loaded, config: &Path) -> ExitCode {
         tracing::error!("{error}");
         ExitCode::FAILURE
     })
+}
+
+/// Says everything that is wrong with the configuration: as JSON where the log is to be, for whoever reads it line by line.
+#[must_use]
+pub fn refuse(report: &Report, config: &Path) -> ExitCode {
+    let log = plan::log_of(config);
+    match log.format {
+        LogFormat::Text => super::refuse(report),
+        LogFormat::Json => {
+            logging::start(log);
+            report.log();
+            tracing::error!(errors = report.count(Level::Error), "the configuration is wrong: not started");
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
 }
 
 /// What SIGHUP does.

@@ -3,8 +3,8 @@
 use super::suggest;
 
 /// The tables by name, `*` for the name a user gives, and their keys in the order of the reference.
-pub const TABLES: [(&str, &[&str]); 19] = [
-    ("", &["ingress", "admin", "journal", "log", "topics", "subscribers"]),
+pub const TABLES: [(&str, &[&str]); 20] = [
+    ("", &["ingress", "admin", "journal", "log", "topics", "subscribers", "backstage"]),
     (
         "ingress",
         &[
@@ -25,6 +25,7 @@ pub const TABLES: [(&str, &[&str]); 19] = [
     ("journal", &["path", "sync", "retain", "min_free"]),
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),
+    ("backstage", &["url", "tokens", "notify_timeout", "forget_idle"]),
     ("topics.*", &["validator", "max_body", "allow_from", "dedupe", "accept", "event_type", "delivery_id"]),
     (
         "topics.*.validator",

@@ -69,19 +69,17 @@ impl Report {
         Some((line, self.source[start..at].chars().count() + 1))
     }
 
-    /// Each problem in one line, `file:line:column: key: message; hint`, for a log.
-    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.problems.iter().map(|problem| {
-            let mut text = self.name.clone();
-            if let Some((line, column)) = self.place(problem) {
-                let _ = write!(text, ":{line}:{column}");
+    /// Writes each problem to the log, a line each, with file, line, column, key and hint apart from what is wrong.
+    pub fn log(&self) {
+        for problem in &self.problems {
+            let (line, column) = self.place(problem).unzip();
+            let (file, hint) = (self.name.as_str(), problem.hint.as_deref());
+            let key = Some(problem.key.as_str()).filter(|key| !key.is_empty());
+            match problem.level {
+                Level::Error => tracing::error!(file, line, column, key, hint, "{}", problem.message),
+                Level::Warning => tracing::warn!(file, line, column, key, hint, "{}", problem.message),
             }
-            let _ = write!(text, ": {}", headline(problem));
-            if let Some(hint) = &problem.hint {
-                let _ = write!(text, "; {hint}");
-            }
-            text
-        })
+        }
     }
 
     /// Everything, each problem with its line of the file and its hint, and how many there are. No secret is in it.

@@ -29,7 +29,7 @@ impl Backlog {
             };
             // The figure is for people; without a thread for it, it stays too small.
             if let Err(error) = std::thread::Builder::new().name("backlog".into()).spawn(count) {
-                tracing::warn!(%error, "cannot count a subscriber's backlog");
+                tracing::warn!(subscriber = %subscriber.name, %error, "cannot count a subscriber's backlog");
             }
         }
         Self { before, taken: 0 }

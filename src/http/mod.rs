@@ -5,6 +5,7 @@ pub mod answer;
 mod body;
 pub mod bus;
 mod client;
+pub mod front;
 pub mod ingest;
 pub mod listener;
 pub mod matches;

@@ -2,13 +2,14 @@
 //! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
 //!
 //! - `listen`: ingress and admin listener; `journal`: journal and log.
-//! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
+//! - `backstage`: the event bus; `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
 //! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
 //! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
 //!
 //! Each takes what it can from its part of the tree, reports everything that is wrong there, and leaves the rest to
 //! the others: the result exists only if nobody found an error.
 
+mod backstage;
 pub mod defaults;
 mod journal;
 mod listen;
@@ -28,7 +29,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use crate::config::{Difference, Report, Written};
+pub use crate::config::{Difference, Level, Report, Written};
+pub use backstage::Backstage;
+
 use crate::config::{Problems, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
@@ -77,6 +80,8 @@ pub struct Plan {
     pub keys: BTreeMap<TopicName, Vec<KeyLabel>>,
     /// Every subscriber, by name.
     pub subscribers: Vec<Subscriber>,
+    /// Backstage's event bus.
+    pub backstage: Option<Backstage>,
 }
 
 impl Plan {
@@ -125,7 +130,8 @@ impl Surroundings<'_> {
 }
 
 /// What is opened once, at the start.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 8] = [
+    "backstage.url",
     "ingress.listen",
     "ingress.max_connections",
     "ingress.header_timeout",
@@ -178,6 +184,14 @@ fn text(path: &Path) -> Result<String, Report> {
     String::from_utf8(bytes).map_err(|_| unreadable("the configuration is not UTF-8 text".into()))
 }
 
+/// How a file that may be wrong wants the log, as far as it can be told, and else as usual.
+#[must_use]
+pub fn log_of(path: &Path) -> Log {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    journal::log(&Table::root(tree.get_ref(), &Problems::default()))
+}
+
 /// Reads the text of a configuration. `name` is what problems call it; relative paths in it begin in `folder`.
 ///
 /// # Errors
@@ -207,17 +221,15 @@ pub fn parse_in(text: &str, name: &str, around: &Surroundings<'_>) -> Result<Loa
 
 /// Reads all tables; `None` only if something was reported.
 fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
-    let file = file.clone().only_and("", &["backstage"]);
-    if let Some(backstage) = file.get("backstage") {
-        backstage.mask();
-        backstage.wrong_key("this version has no Backstage event bus", "remove the table `[backstage]`");
-    }
+    let file = file.clone().only("");
     let ingress = listen::ingress(&file, around);
     let admin = listen::admin(&file, around, &ingress.listen);
     let journal = journal::read(&file, around, ingress.max_body);
     let log = journal::log(&file);
     let topics = topic::all(&file, around, &ingress);
+    let backstage = backstage::read(&file, around);
     let subscribers = subscriber::all(&file, around, &topics, &journal);
     let ingress = ingress.settings;
-    Some(Plan { ingress, admin, journal, log, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
+    let (topics, keys) = (topics.good, topics.keys);
+    Some(Plan { ingress, admin, journal, log, topics, keys, subscribers: subscribers?, backstage })
 }

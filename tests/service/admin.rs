@@ -2,5 +2,6 @@
 
 mod events;
 mod guard;
+mod rejections;
 mod reload;
 mod tail;

@@ -10,6 +10,7 @@ mod delivery;
 mod hostile;
 mod ingress;
 mod lifecycle;
+mod log;
 mod metrics;
 mod readme;
 mod receiver;

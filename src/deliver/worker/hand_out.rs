@@ -12,10 +12,10 @@ use crate::route::Decision;
 use crate::sink::Delivery;
 
 /// Events are noted as begun this many ahead, so that it costs nothing for each.
-const BEGUN_AHEAD: u64 = 1024;
+pub(super) const BEGUN_AHEAD: u64 = 1024;
 
 /// How long a look may take before others have their turn, but for the one event that takes longest.
-const A_LOOK: Duration = Duration::from_millis(2);
+pub(super) const A_LOOK: Duration = Duration::from_millis(2);
 
 /// What became of the event of a delivery that is owed.
 enum Found {
@@ -49,11 +49,15 @@ impl Worker {
             if batch.is_empty() {
                 batch = if self.due_first { self.take_new(size).await } else { self.take_due(size).await };
             }
+            let mut replay_at = None;
+            if batch.is_empty() {
+                (batch, replay_at) = self.take_replayed(size).await;
+            }
             if batch.is_empty() {
                 // One that is due and was not taken waits for what is under way, not for time.
                 let now = Millis::now();
                 let due = self.debts.next_due().filter(|due| *due > now || self.calls.is_empty());
-                pause = due.map(|due| until(due, now));
+                pause = due.map(|due| until(due, now)).into_iter().chain(replay_at).min();
                 break;
             }
             let sink = Arc::clone(&self.sink);
@@ -191,6 +195,11 @@ impl Worker {
         }
     }
 
+    /// What the filter says of an event that the patterns match.
+    pub(super) fn judge(&self, event: &Event) -> Decision {
+        self.subscriber.route.judge(event, || self.bodies.parsed(event))
+    }
+
     /// Reads one event that the patterns match, and takes it if the filter wants it. Answers whether there was one.
     fn look(&mut self) -> bool {
         let route = &self.subscriber.route;
@@ -204,7 +213,7 @@ impl Worker {
                 self.backlog.taken += u64::from(found.is_some());
                 self.blind_until = None;
                 let Some(recorded) = found else { return false };
-                let decision = route.judge(&recorded.event, || self.bodies.parsed(&recorded.event));
+                let decision = self.judge(&recorded.event);
                 if decision == Decision::Taken {
                     self.peeked = Some(recorded);
                 } else {

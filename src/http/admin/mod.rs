@@ -14,6 +14,7 @@ mod guard;
 mod openapi;
 mod page;
 mod rejections;
+mod replay;
 mod request;
 mod routes;
 mod secrets;
@@ -32,7 +33,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{Desk, Later, Trouble};
+pub use desk::{Desk, Later, ReplayOrder, Trouble};
 pub use events::Browse;
 pub use guard::Guard;
 
@@ -133,6 +134,11 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Replay => replay::begin(self, asked).await,
+            Call::EventReplay => replay::begin_one(self, asked).await,
+            Call::Replays => replay::list(self, asked),
+            Call::OneReplay => replay::show(self, asked),
+            Call::CancelReplay => replay::cancel(self, asked).await,
             Call::Rejections => rejections::list(self, asked),
             Call::Rejection => rejections::show(self, asked).await,
             Call::Secrets => secrets::list(self, asked),

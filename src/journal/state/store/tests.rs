@@ -47,7 +47,7 @@ fn change(rows: &[Owed]) -> Change {
     Change {
         cursor: Some(CURSOR),
         rows: rows.iter().map(|row| (row.seq, Some(row.clone()))).collect(),
-        attempts: Vec::new(),
+        ..Change::default()
     }
 }
 
