@@ -37,6 +37,8 @@ pub struct Browse {
     looking: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
     pub(super) tails: Arc<Semaphore>,
+    /// Of which there is one: who calculates a plan.
+    pub(super) plans: Arc<Semaphore>,
 }
 
 impl Browse {
@@ -45,7 +47,7 @@ impl Browse {
     pub fn new(state: State) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (looking, bodies, tails) = (semaphore(MAX_LOOKING), semaphore(MAX_BODIES), semaphore(MAX_TAILS));
-        Self { state, looking, bodies, tails }
+        Self { state, looking, bodies, tails, plans: semaphore(1) }
     }
 
     /// Does what takes time or waits for the disk, on a thread for that.
@@ -136,13 +138,14 @@ pub(super) async fn show(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trou
     let refused = door.browse.state.refused(vec![found.seq]).await.map_err(Trouble::Failed)?;
     let summary = summary(&found, refused.get(&found.seq).copied().unwrap_or_default());
     let headers = event.as_ref().map(|event| joined(&event.headers)).unwrap_or_default();
+    let deliveries = door.desk.trace(found.seq, &found.topic, found.kind.as_deref(), event.as_ref()).await?;
     json(&Shown {
         summary,
         content_type: headers.get("content-type").cloned(),
         headers,
         body_bytes: event.as_ref().map_or(0, |event| event.body.len() as u64),
         retained: event.is_some(),
-        deliveries: Vec::new(),
+        deliveries,
     })
 }
 
