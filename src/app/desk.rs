@@ -6,13 +6,13 @@ use super::replay::shown;
 use crate::api::dead::DeadLetters;
 use crate::api::events::Delivery;
 use crate::api::replay::{Replay, Replays};
-use crate::api::settings::{Configuration, Reloaded};
+use crate::api::settings::{Configuration, Planned, Reloaded};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
 use crate::deliver::steer::Unsteered;
 use crate::deliver::trace::Traced;
 use crate::event::{Event, Seq};
-use crate::http::admin::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
+use crate::http::admin::{DeadQuery, Desk, Later, PlanOrder, ReplayOrder, Trouble};
 use crate::journal::state::letters::{Fate, Which};
 
 impl From<Unsteered> for Trouble {
@@ -86,6 +86,10 @@ impl Desk for Daemon {
         event: Option<&'a Event>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>> {
         Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind, event }).await?) })
+    }
+
+    fn plan(&self, order: &PlanOrder, wanted: &dyn Fn() -> bool) -> Result<Planned, Trouble> {
+        self.plan(order, wanted)
     }
 
     fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {

@@ -12,13 +12,11 @@ use forebay::deliver::trace::Traced;
 use forebay::deliver::{Deliveries, Order, Start, Subscriber};
 use forebay::event::{Millis, Seq};
 use forebay::journal::state::letters::{Fate, Which};
-use forebay::name::Pattern;
-use forebay::route::Route;
 use forebay::sink::{Capacity, Delivery, Outcome, Receipt, Refusal, Sink};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::offered_events::Offered;
-use crate::stage::{Arrived, Fake, Stage, eventually, name, subscriber};
+use crate::stage::{Arrived, Fake, Stage, eventually, name, subscriber, wants};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -279,9 +277,4 @@ async fn what_became_of_an_event_is_told_as_it_was() {
     };
     eventually("one that begins with the earliest gets it", || seqs_of_late().then_some(())).await;
     deliveries.stop(PATIENCE).await;
-}
-
-/// What wants the events of one pattern.
-fn wants(pattern: &str) -> Route {
-    Route { patterns: vec![Pattern::parse(pattern).expect("a pattern")], filter: None }
 }
