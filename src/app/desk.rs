@@ -1,5 +1,6 @@
 //! What the admin API sees of the daemon, and what it has it do.
 
+use super::bus::BUS;
 use super::daemon::Daemon;
 use super::reload::ReloadError;
 use super::replay::shown;
@@ -58,15 +59,31 @@ impl Desk for Daemon {
     }
 
     fn subscribers(&self) -> Later<'_, Result<Subscribers, Trouble>> {
-        Box::pin(async { Ok(self.deliveries.subscribers().await?) })
+        Box::pin(async {
+            let mut all = self.deliveries.subscribers().await?;
+            all.subscribers.extend(self.bus_subscribers().await);
+            all.subscribers.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(all)
+        })
     }
 
     fn subscriber<'a>(&'a self, name: &'a str) -> Later<'a, Result<Subscriber, Trouble>> {
-        Box::pin(async { Ok(self.deliveries.subscriber(name).await?) })
+        Box::pin(async move {
+            if name.starts_with(BUS) {
+                let found = self.bus_subscribers().await.into_iter().find(|one| one.name == name);
+                return found.ok_or_else(|| Trouble::NotFound("there is no such subscription of the bus".into()));
+            }
+            Ok(self.deliveries.subscriber(name).await?)
+        })
     }
 
     fn pause<'a>(&'a self, name: &'a str, paused: bool) -> Later<'a, Result<(), Trouble>> {
-        Box::pin(async move { Ok(self.deliveries.pause(name, paused).await?) })
+        Box::pin(async move {
+            if name.starts_with(BUS) {
+                return Err(Trouble::Refused("its own reader decides when it reads".into()));
+            }
+            Ok(self.deliveries.pause(name, paused).await?)
+        })
     }
 
     fn dead<'a>(&'a self, query: DeadQuery<'a>) -> Later<'a, Result<DeadLetters, Trouble>> {
