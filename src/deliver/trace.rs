@@ -61,9 +61,9 @@ impl Deliveries {
         for (one, found) in found {
             let noted = noted.remove(one.name.as_str()).unwrap_or_default();
             let found = found.unwrap_or_else(|| by_position(one, event.seq));
-            all.extend(told(one, event, found, noted));
+            all.extend(told(one, event, found, &noted));
         }
-        all.extend(noted.into_iter().filter_map(|(name, noted)| of_nobody(name, noted)));
+        all.extend(noted.into_iter().filter_map(|(name, noted)| of_nobody(name, &noted)));
         all.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
         Ok(all)
     }
@@ -81,10 +81,10 @@ fn by_position(one: &Seen, seq: Seq) -> Found {
 }
 
 /// What became of the event for one that is configured.
-fn told(one: &Seen, event: Traced<'_>, found: Found, noted: Noted) -> Option<Delivery> {
+fn told(one: &Seen, event: Traced<'_>, found: Found, noted: &Noted) -> Option<Delivery> {
     let wants = route::wants(&one.subscriber.patterns, event.topic, event.kind);
     let name = one.name.to_string();
-    if let Some(delivery) = refused(name.clone(), &noted) {
+    if let Some(delivery) = refused(name.clone(), noted) {
         return Some(delivery);
     }
     let sent = match found {
@@ -104,15 +104,15 @@ fn told(one: &Seen, event: Traced<'_>, found: Found, noted: Noted) -> Option<Del
             return None;
         }
     }
-    Some(delivered(name, &noted, sent))
+    Some(delivered(name, noted, sent))
 }
 
 /// What became of it for one that is not configured any more.
-fn of_nobody(name: String, noted: Noted) -> Option<Delivery> {
-    if let Some(delivery) = refused(name.clone(), &noted) {
+fn of_nobody(name: String, noted: &Noted) -> Option<Delivery> {
+    if let Some(delivery) = refused(name.clone(), noted) {
         return Some(delivery);
     }
-    (!noted.attempts.is_empty()).then(|| delivered(name, &noted, None))
+    (!noted.attempts.is_empty()).then(|| delivered(name, noted, None))
 }
 
 /// One that is owed, dead or dropped.

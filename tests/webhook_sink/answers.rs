@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay::sink::Refusal;
+use forebay::sink::{Receipt, Refusal};
 use forebay::sink::webhook::Settings;
 use http::{Response, StatusCode};
 use http_body_util::Full;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay::sink::Sink;
+use forebay::sink::{Receipt, Sink};
 use forebay::sink::webhook::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
