@@ -189,11 +189,11 @@ async fn who_is_paused_hands_out_nothing_and_owes_what_comes() {
     }
     sums_become(&stage, &deliveries, [1, 0, 0, 29]).await;
     assert_eq!(fate_of(&deliveries, 2).await.0, DeliveryState::Pending);
-    let state = |deliveries: &Deliveries| {
+    let states = |deliveries: &Deliveries| {
         let subscribers = futures_block(deliveries.subscribers());
         subscribers.expect("told").subscribers.into_iter().map(|one| one.state).collect::<Vec<_>>()
     };
-    assert_eq!(state(&deliveries), [SubscriberState::Paused, SubscriberState::Running]);
+    assert_eq!(states(&deliveries), [SubscriberState::Paused, SubscriberState::Running]);
     // Neither its successor nor the next start lets it go on.
     deliveries.replace(&[], vec![(subscriber("ci"), sink())], PATIENCE);
     sums_become(&stage, &deliveries, [1, 0, 0, 29]).await;
