@@ -31,7 +31,9 @@ pub(super) fn table(answer: &Secrets, screen: &Screen) -> String {
             SecretState::NotYet => ("not yet", Style::Doubtful),
             SecretState::Retired => ("retired", Style::Faint),
         };
-        let last = secret.last_matched.as_deref().map_or_else(|| "never".into(), |time| words::age(time, screen.now));
+        // Matches from before it was known here were noted by nobody.
+        let never = || format!("never (known {})", words::age(&secret.known_since, screen.now));
+        let last = secret.last_matched.as_deref().map_or_else(never, |time| words::age(time, screen.now));
         table.row([
             Cell::from(&secret.topic),
             (&secret.secret).into(),

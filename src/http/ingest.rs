@@ -1,43 +1,32 @@
 //! One request on a topic, from its head to its answer: limits, body, validator, record, 202.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Method, Request};
 use hyper::body::Incoming as Body;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::body::{self, Budget};
 use super::client;
-use super::matches::{Matches, Use};
+use super::matches::Matches;
 use super::quiet::Quiet;
-use super::rejections::findings::Place;
 use super::rejections::{Cause, Keep, Rejections, Seen};
 use super::reply::{self, Answer, Refusal};
 use super::server::{GRACE, Service};
-use crate::bus::topics::RESERVED;
-use crate::event::{Headers, Incoming, Millis};
+use super::site::{Door, Site, keep_headers};
+use crate::event::{Incoming, Millis};
 use crate::journal::{Draft, Journal, Lane, Record, Refused};
-use crate::json::{self, Pointer};
 use crate::metrics::{Metrics, TopicMetrics};
-use crate::topic::{Topic, form_payload, is_form, is_json};
-use crate::trace::{Serving, TRACEPARENT};
-use crate::validate::{Source, Verdict, Verified};
-
-/// The longest event type that is kept, in bytes; a longer one counts as none.
-const MAX_TYPE: usize = 256;
-
-/// The longest delivery id that is kept, in bytes; a longer one counts as none.
-const MAX_DELIVERY_ID: usize = 512;
+use crate::topic::Topic;
+use crate::trace::Serving;
+use crate::validate::{Verdict, Verified};
 
 /// What the ingress works with. One for all threads.
 #[derive(Debug)]
@@ -54,50 +43,6 @@ pub struct Ingest {
     matches: Arc<Matches>,
 }
 
-/// What a reload replaces, all at once: a request is answered by the one it found.
-#[derive(Debug)]
-pub(super) struct Site {
-    prefix: String,
-    topics: HashMap<String, Door>,
-    body_timeout: Duration,
-    trusted_proxies: Vec<ipnet::IpNet>,
-}
-
-impl Site {
-    fn new(settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics, matches: &Matches) -> Self {
-        let door = |topic: Topic| {
-            let pointers = topic.event_type.iter().chain(&topic.delivery_id).filter_map(|source| match source {
-                Source::Body(pointer) => Some(pointer.clone()),
-                Source::Header(_) => None,
-            });
-            let pointers = pointers.collect();
-            let metrics = metrics.topic(topic.name.as_str());
-            let keys = topic.validator.keys();
-            let uses = keys.into_iter().map(|key| (matches.of(topic.name.as_str(), &key.id), key.id)).collect();
-            let door = Door { metrics, pointers, usual: OnceLock::new(), uses, last: AtomicI64::new(0), topic };
-            (door.topic.name.as_str().to_owned(), door)
-        };
-        Self {
-            prefix: format!("{}/http/", settings.base_path),
-            topics: topics.into_iter().map(door).collect(),
-            body_timeout: settings.body_timeout,
-            trusted_proxies: settings.trusted_proxies.clone(),
-        }
-    }
-
-    /// The topics, by name.
-    pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
-        let mut topics: Vec<_> = self.topics.values().map(|door| &door.topic).collect();
-        topics.sort_unstable_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
-        topics.into_iter()
-    }
-
-    /// What a diagnosis needs of it.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place { topics: self.topics().collect(), prefix: &self.prefix, trusted_proxies: &self.trusted_proxies }
-    }
-}
-
 /// What goes with a request through its stages.
 struct Way<'r> {
     peer: Option<IpAddr>,
@@ -105,21 +50,6 @@ struct Way<'r> {
     client: Option<IpAddr>,
     lane: &'r Lane,
     serving: Serving,
-}
-
-/// A topic with all that is looked up once.
-#[derive(Debug)]
-struct Door {
-    topic: Topic,
-    metrics: TopicMetrics,
-    /// The pointers of event type and delivery id, in this order.
-    pointers: Vec<Pointer>,
-    /// The counter of the secret that matched first, most likely the only one, by its id.
-    usual: OnceLock<(String, Counter)>,
-    /// The matches of each secret, with its id.
-    uses: Vec<(Arc<Use>, String)>,
-    /// When the last event was recorded, in milliseconds since 1970; 0: none was.
-    last: AtomicI64,
 }
 
 impl Ingest {
@@ -449,59 +379,4 @@ fn is_plainly_chunked(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     codings.next().is_none_or(|only| only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
         && codings.next().is_none()
-}
-
-type Facts = (Option<String>, Option<String>);
-
-impl Door {
-    /// The event's type and delivery id. A body that says it is JSON must be.
-    fn facts(&self, incoming: &Incoming) -> Result<Facts, Refusal> {
-        let content_type = incoming.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let must_be_json = is_json(content_type);
-        let form = if is_form(content_type) { form_payload(&incoming.body) } else { None };
-        let body: &[u8] = form.as_deref().unwrap_or(&incoming.body);
-        let found = if self.pointers.is_empty() {
-            if must_be_json { json::check(body).map(|()| Vec::new()) } else { Ok(Vec::new()) }
-        } else {
-            json::find(body, &self.pointers)
-        };
-        let found = match found {
-            Ok(found) => found,
-            Err(_) if must_be_json => return Err(Refusal::MalformedBody),
-            Err(_) => Vec::new(),
-        };
-        let mut values = found.into_iter();
-        let mut first = |sources: &[Source], limit: usize| {
-            let mut value = None;
-            for source in sources {
-                let here = match source {
-                    Source::Header(name) => incoming.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned),
-                    Source::Body(_) => values.next().flatten().and_then(json::text).map(std::borrow::Cow::into_owned),
-                };
-                value = value.or(here.filter(|text| !text.is_empty() && text.len() <= limit));
-            }
-            value
-        };
-        let kind = first(&self.topic.event_type, MAX_TYPE);
-        let delivery_id = first(&self.topic.delivery_id, MAX_DELIVERY_ID);
-        Ok((kind, delivery_id))
-    }
-}
-
-/// Adds the headers that are stored: all but credentials, and those that carry the topic's secret itself.
-fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic, serving: &Serving) {
-    for (name, value) in headers {
-        let reserved = name.as_str().starts_with(RESERVED);
-        let credential = reserved || *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
-        if !credential
-            && !topic.validator.secret_headers().contains(name)
-            && !topic.validator.shows_secret(value.as_bytes())
-            && !serving.replaces(name)
-        {
-            Headers::push_wire(out, name.as_str(), value.as_bytes());
-        }
-    }
-    if let Some(own) = serving.context() {
-        Headers::push_wire(out, TRACEPARENT, own.to_string().as_bytes());
-    }
 }
