@@ -70,6 +70,14 @@ impl Millis {
     }
 }
 
+/// The present moment by this machine's clock, in nanoseconds since 1970.
+#[cfg(feature = "otlp")]
+#[must_use]
+pub fn unix_nanos() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// RFC 3339 in UTC with milliseconds, `2026-11-23T08:00:00.123Z`.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

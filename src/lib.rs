@@ -46,6 +46,7 @@ pub mod sink;
 pub mod http;
 
 pub mod app;
+pub mod otlp;
 pub mod plan;
 
 pub mod cli;

@@ -2,6 +2,8 @@
 
 #[path = "config/broken.rs"]
 mod broken;
+#[path = "config/otlp.rs"]
+mod otlp;
 #[path = "config/shipped.rs"]
 mod shipped;
 #[path = "config/shown.rs"]

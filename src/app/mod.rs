@@ -29,6 +29,7 @@ use crate::http::server::{Limits, Server};
 use crate::journal::disk::{Disk, RealDisk};
 use crate::journal::{Journal, Opening, Sync};
 use crate::metrics::Metrics;
+use crate::otlp::Exporter;
 use crate::plan::{Loaded, Log, Report};
 use crate::sink;
 
@@ -39,6 +40,9 @@ pub use reload::ReloadError;
 /// How long a connection is kept for another request. Longer than reverse proxies and load balancers keep theirs (nginx
 /// 60 s, AWS 60 s, Google Cloud 600 s), so that it is never this side that closes while a request is on its way.
 const IDLE: Duration = Duration::from_secs(650);
+
+/// How long a stop waits for the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot start.
 #[derive(Debug)]
@@ -98,6 +102,7 @@ pub struct App {
     keeping: tokio::task::JoinHandle<()>,
     /// Looks after the subscriptions of the bus.
     looking: tokio::task::JoinHandle<()>,
+    exporter: Exporter,
     /// Where the ingress listens.
     pub ingress_addresses: Vec<String>,
     /// Where the admin listener listens.
@@ -145,8 +150,9 @@ impl App {
         }
 
         let sync = if plan.journal.sync == Sync::Never { "never" } else { "always" };
-        let metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
+        let mut metrics = Metrics::new(&journal.stats().commits.seconds, &journal.stats().commits.events, sync);
         show_secrets(&metrics, &plan.keys);
+        let exporter = Exporter::start(plan.otlp, &mut metrics).map_err(|why| failed("start sending spans")(&why))?;
         let metrics = Arc::new(metrics);
         let names = sinks.iter().map(|(subscriber, _)| subscriber.name.to_string()).collect();
         let last = journal.commit().durable();
@@ -208,7 +214,7 @@ impl App {
         let ingress = Server::start("ingress", ingress, &front, limits).map_err(serve)?;
         let looking = tokio::spawn(bus::look_after(Arc::clone(&daemon)));
         let keeping = tokio::spawn(matches.keep(daemon.state.clone()));
-        Ok(Self { daemon, ingress, admin, keeping, looking, ingress_addresses, admin_addresses, _lock: lock })
+        Ok(Self { daemon, ingress, admin, keeping, looking, exporter, ingress_addresses, admin_addresses, _lock: lock })
     }
 
     /// Whether a write of the journal has failed: nothing is accepted any more, and only a restart helps.
@@ -231,7 +237,7 @@ impl App {
 
     /// Stops in order: accept nothing, finish open requests, finish current attempts, close the journal.
     pub async fn stop(self) {
-        let Self { daemon, ingress, admin, keeping, looking, .. } = self;
+        let Self { daemon, ingress, admin, keeping, looking, exporter, .. } = self;
         let deadline = tokio::time::Instant::now() + daemon.in_force().drain_timeout;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         daemon.ingest.drain();
@@ -266,5 +272,6 @@ impl App {
         if closed.await.is_err() {
             tracing::error!("closing the journal failed");
         }
+        exporter.stop(left().min(LAST_SPANS)).await;
     }
 }

@@ -31,7 +31,7 @@ impl Daemon {
                 rate,
             })
         };
-        Ok(Replays { replays: names.iter().map(would_be).collect::<Result<_, _>>()? })
+        Ok(Replays { replays: names.iter().map(would_be).collect::<Result<_, Trouble>>()? })
     }
 
     /// Who gets the events.

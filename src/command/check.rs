@@ -85,6 +85,17 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
     };
     line(out, "level", format_args!("{} and above, as {format}", plan.log.level))?;
 
+    if let Some(otlp) = &plan.otlp {
+        writeln!(out, "\notlp")?;
+        line(out, "endpoint", Address(&otlp.endpoint))?;
+        if !otlp.headers.is_empty() {
+            line(out, "headers", list(otlp.headers.iter().map(|(name, _)| name)))?;
+        }
+        let (sample, rate) = (otlp.sample * 100.0, otlp.rate);
+        line(out, "traces", format_args!("{sample} % of what begins here, at most {rate} a second"))?;
+        line(out, "as", &otlp.service_name)?;
+    }
+
     plan.topics.iter().try_for_each(|topic| topic_lines(out, plan, topic))?;
     plan.subscribers.iter().try_for_each(|subscriber| subscriber_lines(out, plan, subscriber))
 }
@@ -119,7 +130,7 @@ impl Display for Validity<'_> {
 
 fn subscriber_lines(out: &mut String, plan: &Plan, subscriber: &Subscriber) -> fmt::Result {
     writeln!(out, "\nsubscriber {}", subscriber.name)?;
-    for pattern in &subscriber.patterns {
+    for pattern in &subscriber.route.patterns {
         let topics = plan.topics.iter().map(|topic| &topic.name).filter(|name| pattern.may_match_topic(name.as_str()));
         let kind = pattern.as_str().split_once('.').map(|(_, kind)| format!(", type {kind}"));
         line(out, "topics", format_args!("{} -> {}{}", pattern.as_str(), list(topics), kind.unwrap_or_default()))?;

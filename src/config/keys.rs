@@ -3,8 +3,8 @@
 use super::suggest;
 
 /// The tables by name, `*` for the name a user gives, and their keys in the order of the reference.
-pub const TABLES: [(&str, &[&str]); 20] = [
-    ("", &["ingress", "admin", "journal", "log", "topics", "subscribers", "backstage"]),
+pub const TABLES: [(&str, &[&str]); 21] = [
+    ("", &["ingress", "admin", "journal", "log", "otlp", "topics", "subscribers", "backstage"]),
     (
         "ingress",
         &[
@@ -26,6 +26,7 @@ pub const TABLES: [(&str, &[&str]); 20] = [
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),
     ("backstage", &["url", "tokens", "notify_timeout", "forget_idle"]),
+    ("otlp", &["endpoint", "headers", "sample", "rate", "service_name"]),
     ("topics.*", &["validator", "max_body", "allow_from", "dedupe", "accept", "event_type", "delivery_id"]),
     (
         "topics.*.validator",
@@ -48,7 +49,7 @@ pub const TABLES: [(&str, &[&str]); 20] = [
     ("secret", &["env", "file", "credential"]),
     ("secrets.*", &["env", "file", "credential", "id", "not_before", "not_after"]),
     ("source", &["header", "body"]),
-    ("subscribers.*", &["topics", "start", "sink", "retry", "order"]),
+    ("subscribers.*", &["topics", "filter", "start", "sink", "retry", "order"]),
     ("subscribers.*.retry", &["first", "max", "attempts", "max_age"]),
     ("sink.stdout", &["type", "format"]),
     ("sink.file", &["type", "path", "format", "rotate"]),

@@ -154,6 +154,17 @@ impl<'t> Value<'t> {
         self.report(Level::Error, Some(self.tree.span()), message.into(), Some(hint.into()));
     }
 
+    /// Reports an error about some bytes of the text of a string: at their place in the file where they stand there as
+    /// they are, on one line between one pair of quotes, and else about all of it.
+    pub fn error_within(&self, bytes: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        let whole = self.tree.span();
+        // An escape is longer than what it stands for, and so are more quotes.
+        let plain = self.tree.get_ref().as_str().is_some_and(|text| text.len() + 2 == whole.len());
+        let first = whole.start + 1;
+        let span = if plain { first + bytes.start..first + bytes.end } else { whole };
+        self.report(Level::Error, Some(span), message.into(), Some(hint.into()));
+    }
+
     /// Reports an error about the key itself.
     pub fn wrong_key(&self, message: impl Into<String>, hint: impl Into<String>) {
         self.report(Level::Error, Some(self.key_span.clone()), message.into(), Some(hint.into()));
@@ -268,6 +279,25 @@ impl<'t> Value<'t> {
         let good = number.filter(|number| limits.contains(number));
         if good.is_none() {
             self.error(format!("`{written}` is out of range"), hint);
+        }
+        good
+    }
+
+    /// A share, from 0 for none to 1 for all.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        const HINT: &str = "a number from 0 to 1, such as `0.1` for one in ten";
+        let written = match self.tree.get_ref() {
+            DeValue::Float(written) => written.as_str(),
+            DeValue::Integer(written) if written.radix() == 10 => written.as_str(),
+            _ => {
+                self.unexpected("a number", HINT);
+                return None;
+            }
+        };
+        let good = written.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        if good.is_none() {
+            self.error(format!("`{written}` is out of range"), HINT);
         }
         good
     }

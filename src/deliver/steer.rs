@@ -14,6 +14,8 @@ use crate::api::subscribers::{LastError, Subscriber, SubscriberState, Subscriber
 use crate::event::{Millis, Seq};
 use crate::journal::Position;
 use crate::journal::state::letters::{Fate, Letter, Other, Place, Which, Wish};
+use crate::name::Pattern;
+use crate::route::Route;
 
 /// The most calls of the state that one page of dead letters is gathered with. Where most letters are of other topics, a
 /// page may stay short.
@@ -26,6 +28,8 @@ pub enum Unsteered {
     Unknown(String),
     /// It makes no sense as it was asked.
     Wrong(String),
+    /// It makes sense, and cannot be done.
+    Refused(String),
     /// It cannot be done now.
     NotNow(String),
 }
@@ -33,7 +37,7 @@ pub enum Unsteered {
 impl fmt::Display for Unsteered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(text) | Self::Wrong(text) | Self::NotNow(text) => f.write_str(text),
+            Self::Unknown(text) | Self::Wrong(text) | Self::Refused(text) | Self::NotNow(text) => f.write_str(text),
         }
     }
 }
@@ -99,7 +103,7 @@ impl Deliveries {
         }
         if fate == Fate::CalledBack {
             let text = format!("the subscriber `{name}` is not configured: configure it again to deliver its letters");
-            return Err(Unsteered::Wrong(text));
+            return Err(Unsteered::Refused(text));
         }
         // Nobody waits for this answer.
         let (answer, _) = oneshot::channel();
@@ -143,10 +147,20 @@ impl Deliveries {
         Ok(Subscribers { subscribers: all, last_seq: last.0 })
     }
 
-    /// Dead letters, those of the newest events first. `before`: what an earlier answer named as `next`.
+    /// One of them.
     ///
     /// # Errors
-    /// When there is no such place, or the state cannot be read.
+    /// When there is no such subscriber, or the state cannot be read.
+    pub async fn subscriber(&self, name: &str) -> Result<Subscriber, Unsteered> {
+        let all = self.subscribers().await?.subscribers;
+        all.into_iter().find(|one| one.name == name).ok_or_else(|| unknown(name))
+    }
+
+    /// Dead letters, those of the newest events first. `topic`: a topic or a pattern; `before`: what an earlier answer
+    /// named as `next`.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, pattern or place, or the state cannot be read.
     pub async fn dead_letters(
         &self,
         subscriber: Option<&str>,
@@ -154,10 +168,17 @@ impl Deliveries {
         limit: u32,
         before: Option<&str>,
     ) -> Result<DeadLetters, Unsteered> {
+        if let Some(name) = subscriber
+            && self.field.requests(name).is_none()
+            && !self.others().await?.iter().any(|other| other.of.name == name)
+        {
+            return Err(unknown(name));
+        }
+        let topic = topic.map(Pattern::parse).transpose().map_err(|error| Unsteered::Wrong(error.to_string()))?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut wish = Wish {
             subscriber: subscriber.map(str::to_owned),
-            topic: topic.map(str::to_owned),
+            topic: topic.clone(),
             before: before.map(place).transpose()?,
             limit,
         };
@@ -168,7 +189,8 @@ impl Deliveries {
                 if letter.owed.topic.is_none() {
                     (letter.owed.topic, letter.owed.kind) = self.look_up(letter.owed.seq).await;
                 }
-                if topic.is_none_or(|wanted| letter.owed.topic.as_deref() == Some(wanted)) {
+                let of = (letter.owed.topic.as_deref().unwrap_or_default(), letter.owed.kind.as_deref());
+                if topic.as_ref().is_none_or(|wanted| wanted.matches(of.0, of.1)) {
                     dead.push(shown(letter));
                 }
             }
@@ -221,8 +243,8 @@ fn subscriber(seen: &super::keeper::Seen, last: Seq, now: Millis) -> Subscriber 
     let configured = &seen.subscriber;
     let mut view = Subscriber {
         name: seen.name.to_string(),
-        topics: configured.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-        filter: None,
+        topics: patterns(&configured.route),
+        filter: filter(&configured.route),
         sink: configured.sink.to_string(),
         order: match configured.order {
             Order::Parallel => "parallel".into(),
@@ -253,11 +275,20 @@ fn subscriber(seen: &super::keeper::Seen, last: Seq, now: Millis) -> Subscriber 
     view
 }
 
+fn patterns(route: &Route) -> Vec<String> {
+    route.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+fn filter(route: &Route) -> Option<String> {
+    route.filter.as_ref().map(|filter| filter.text().to_owned())
+}
+
 fn unconfigured(other: Other) -> Subscriber {
+    let route = Route::from_record(&other.wanted);
     Subscriber {
         name: other.of.name,
-        topics: other.wanted.lines().map(str::to_owned).collect(),
-        filter: None,
+        topics: patterns(&route),
+        filter: filter(&route),
         sink: String::new(),
         order: String::new(),
         state: SubscriberState::Unconfigured,

@@ -30,6 +30,7 @@ use crate::journal::{Draft, Journal, Lane, Record, Refused};
 use crate::json::{self, Pointer};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::topic::{Topic, form_payload, is_form, is_json};
+use crate::trace::{Serving, TRACEPARENT};
 use crate::validate::{Source, Verdict, Verified};
 
 /// The longest event type that is kept, in bytes; a longer one counts as none.
@@ -95,6 +96,15 @@ impl Site {
     pub(super) fn place(&self) -> Place<'_> {
         Place { topics: self.topics().collect(), prefix: &self.prefix, trusted_proxies: &self.trusted_proxies }
     }
+}
+
+/// What goes with a request through its stages.
+struct Way<'r> {
+    peer: Option<IpAddr>,
+    /// Who sent it, seen past the trusted proxies.
+    client: Option<IpAddr>,
+    lane: &'r Lane,
+    serving: Serving,
 }
 
 /// A topic with all that is looked up once.
@@ -221,11 +231,13 @@ impl Ingest {
             }
             return self.turn_away(Some(door), began, &seen, Refusal::Method);
         }
+        let mut way = Way { peer, client, lane, serving: door.metrics.tracer.request(request.headers()) };
         let answer = match self.before_the_body(door, &seen) {
             Err(refusal) => refusal.answer(has_body(request.headers())),
-            Ok(length) => self.with_body(door, site.body_timeout, request, length, (peer, client), lane).await,
+            Ok(length) => self.with_body(door, site.body_timeout, request, length, &mut way).await,
         };
         door.metrics.answered(answer.status().as_u16(), began.elapsed());
+        way.serving.end(&site.prefix, door.topic.name.as_str(), answer.status(), answer.headers());
         answer
     }
 
@@ -292,9 +304,9 @@ impl Ingest {
         body_timeout: Duration,
         request: Request<Body>,
         length: Option<u64>,
-        (peer, client): (Option<IpAddr>, Option<IpAddr>),
-        lane: &Lane,
+        way: &mut Way<'_>,
     ) -> Answer {
+        let (peer, client) = (way.peer, way.client);
         let (head, body) = request.into_parts();
         let read = body::read(body, length, door.topic.max_body, body_timeout, &self.budget).await;
         let (body, _reserved) = match read {
@@ -306,6 +318,7 @@ impl Ingest {
                 return self.report(door, &seen, refusal, "body", reason).answer(true);
             }
         };
+        way.serving.body(body.len());
         let target = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
         let now = Millis::now();
         let incoming = Incoming { method: head.method, target, headers: head.headers, body, time: now, client };
@@ -316,7 +329,7 @@ impl Ingest {
                 let (seen, refusal) = (Seen::whole(&incoming, peer), forbidden(&door.topic));
                 self.report(door, &seen, refusal, rejection.label, rejection.reason).answer(false)
             }
-            Verdict::Genuine(verified) => match self.record(door, &verified, lane).await {
+            Verdict::Genuine(verified) => match self.record(door, &verified, way).await {
                 Ok(answer) => answer,
                 Err(refusal) => {
                     let reason = match refusal {
@@ -331,7 +344,7 @@ impl Ingest {
     }
 
     /// From a genuine request to an event on stable storage.
-    async fn record(&self, door: &Door, verified: &Verified, lane: &Lane) -> Result<Answer, Refusal> {
+    async fn record(&self, door: &Door, verified: &Verified, way: &Way<'_>) -> Result<Answer, Refusal> {
         let topic = &door.topic;
         let key = verified.key().unwrap_or_default();
         let (usual, counter) = door.usual.get_or_init(|| (key.to_owned(), door.metrics.verdict(key, "ok")));
@@ -357,13 +370,13 @@ impl Ingest {
             delivery_id: delivery_id.as_deref(),
             key,
         };
-        let record = Record::new(draft, |out| keep_headers(out, &incoming.headers, topic))
+        let record = Record::new(draft, |out| keep_headers(out, &incoming.headers, topic, &way.serving))
             .map_err(|crate::journal::TooLarge| Refusal::TooLarge)?;
         let dedupe = topic.dedupe.filter(|_| delivery_id.is_some());
         let appended = self.journal.queue(record, dedupe).map_err(|refused| match refused {
             Refused::NoSpace | Refused::QueueFull | Refused::Closed => Refusal::NoRoom,
         })?;
-        lane.recorded(self.journal.commit(), appended.ticket).await.map_err(|_| Refusal::NoRoom)?;
+        way.lane.recorded(self.journal.commit(), appended.ticket).await.map_err(|_| Refusal::NoRoom)?;
         if appended.duplicate {
             door.metrics.duplicates.inc();
         } else {
@@ -476,15 +489,19 @@ impl Door {
 }
 
 /// Adds the headers that are stored: all but credentials, and those that carry the topic's secret itself.
-fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic) {
+fn keep_headers(out: &mut Vec<u8>, headers: &HeaderMap, topic: &Topic, serving: &Serving) {
     for (name, value) in headers {
         let reserved = name.as_str().starts_with(RESERVED);
         let credential = reserved || *name == AUTHORIZATION || *name == COOKIE || *name == PROXY_AUTHORIZATION;
         if !credential
             && !topic.validator.secret_headers().contains(name)
             && !topic.validator.shows_secret(value.as_bytes())
+            && !serving.replaces(name)
         {
             Headers::push_wire(out, name.as_str(), value.as_bytes());
         }
+    }
+    if let Some(own) = serving.context() {
+        Headers::push_wire(out, TRACEPARENT, own.to_string().as_bytes());
     }
 }

@@ -14,6 +14,7 @@ mod quiet;
 pub mod rejections;
 pub mod reply;
 pub mod server;
+mod stream;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::event::Millis;
+use crate::trace::Tracer;
 
 type Decimal = Gauge<f64, std::sync::atomic::AtomicU64>;
 
@@ -67,6 +68,24 @@ struct Reload {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSpans {
+    result: &'static str,
+}
+
+/// What became of spans.
+#[derive(Debug, Clone)]
+pub struct SpanMetrics {
+    /// The collector took them.
+    pub sent: Counter,
+    /// The collector did not want them.
+    pub refused: Counter,
+    /// There was no room for them, or the collector could not be reached for long.
+    pub dropped: Counter,
+    /// Not made, because there were too many in a second.
+    pub capped: Counter,
+}
+
 /// From a quarter of a millisecond to half a minute.
 #[derive(Clone)]
 struct Seconds;
@@ -92,6 +111,8 @@ pub struct Metrics {
     /// What is counted of subscribers.
     pub subscribers: Subscribers,
     reloads: Family<Reload, Counter>,
+    spans: Family<OfSpans, Counter>,
+    tracer: Tracer,
     secrets: Family<OfSecret, Decimal>,
     /// Whether events are taken: 1 or 0, as `/readyz` says.
     pub ready: Gauge,
@@ -119,6 +140,8 @@ pub struct TopicMetrics {
     name: String,
     requests: Family<Request, Counter>,
     verified: Family<Verification, Counter>,
+    /// Makes spans of requests.
+    pub tracer: Tracer,
     /// The most frequent answer, without a look-up.
     accepted: Counter,
     seconds: Histogram,
@@ -161,8 +184,14 @@ impl TopicMetrics {
 pub struct SubscriberMetrics {
     name: String,
     attempts: Family<Attempted, Counter>,
+    /// Makes spans of attempts.
+    pub tracer: Tracer,
     /// The labels under which refused attempts were counted.
     labels: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Events that match, and that the filter refused.
+    pub filtered: Counter,
+    /// Those of them on which it failed.
+    pub filter_errors: Counter,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
@@ -197,12 +226,15 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
-/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// At rest, of the events that matched a subscriber: matched = `forebay_filtered_total`, `forebay_deliveries_total` with the
+/// outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
 /// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
 /// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
+    filtered: Family<OfSubscriber, Counter>,
+    filter_errors: Family<OfSubscriber, Counter>,
+    tracer: Tracer,
     deliveries: Family<Delivered, Counter>,
     attempts: Family<Attempted, Counter>,
     attempt_seconds: Histograms<OfSubscriber>,
@@ -223,6 +255,9 @@ const OK: &str = "ok";
 impl Subscribers {
     fn new() -> Self {
         Self {
+            filtered: Family::default(),
+            filter_errors: Family::default(),
+            tracer: Tracer::default(),
             deliveries: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),
@@ -236,6 +271,8 @@ impl Subscribers {
     }
 
     fn register(&self, registry: &mut Registry) {
+        registry.register("filtered", "events that filters refused", self.filtered.clone());
+        registry.register("filter_errors", "events on which filters failed", self.filter_errors.clone());
         registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
         registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
         let seconds = self.attempt_seconds.clone();
@@ -262,6 +299,8 @@ impl Subscribers {
             let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
             counter.clone()
         });
+        let filtered = self.filtered.get_or_create(&of).clone();
+        let filter_errors = self.filter_errors.get_or_create(&of).clone();
         let good = Attempted { subscriber: name.to_owned(), result: OK };
         let good_attempts = self.attempts.get_or_create(&good).clone();
         let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
@@ -275,7 +314,10 @@ impl Subscribers {
         SubscriberMetrics {
             name,
             attempts,
+            tracer: self.tracer.clone(),
             labels: Arc::default(),
+            filtered,
+            filter_errors,
             delivered,
             died,
             dropped,
@@ -301,6 +343,8 @@ impl Subscribers {
             self.attempts.remove(&Attempted { subscriber: subscriber(), result });
         }
         let of = OfSubscriber { subscriber: subscriber() };
+        self.filtered.remove(&of);
+        self.filter_errors.remove(&of);
         self.attempt_seconds.remove(&of);
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);
@@ -362,6 +406,8 @@ impl Metrics {
             duplicates: Family::default(),
             subscribers: Subscribers::new(),
             reloads: Family::default(),
+            spans: Family::default(),
+            tracer: Tracer::default(),
             secrets: Family::default(),
             ready: Gauge::default(),
             journal_bytes: Gauge::default(),
@@ -377,6 +423,7 @@ impl Metrics {
         metrics.register_ingress(&mut registry);
         metrics.subscribers.register(&mut registry);
         registry.register("config_reloads", "reloads of the configuration by result", metrics.reloads.clone());
+        registry.register("otlp_spans", "spans by what became of them", metrics.spans.clone());
         let (seconds, bytes) = (|| Unit::Seconds, || Unit::Bytes);
         let (of_disk, of_files) = (&metrics.journal_free, &metrics.journal_bytes);
         registry.register_with_unit("journal_commit", "write and sync of a batch", seconds(), commit_seconds.clone());
@@ -431,11 +478,28 @@ impl Metrics {
             name: name.to_owned(),
             requests: self.requests.clone(),
             verified: self.verified.clone(),
+            tracer: self.tracer.clone(),
             accepted,
             seconds,
             events,
             duplicates,
         }
+    }
+
+    /// The counters of spans, which are shown from now on.
+    #[must_use]
+    pub fn spans(&self) -> SpanMetrics {
+        let [sent, refused, dropped, capped] = ["sent", "refused", "dropped", "capped"].map(|result| {
+            let counter = self.spans.get_or_create(&OfSpans { result });
+            counter.clone()
+        });
+        SpanMetrics { sent, refused, dropped, capped }
+    }
+
+    /// Has whoever is counted from now on make spans with this.
+    pub fn trace_with(&mut self, tracer: &Tracer) {
+        self.tracer = tracer.clone();
+        self.subscribers.tracer = tracer.clone();
     }
 
     /// Counts a reload of the configuration.

@@ -59,6 +59,13 @@ pub const WEBHOOK_CONCURRENCY: u64 = 8;
 /// `give_up_on` of a webhook: what a receiver answers that will never take this request.
 pub const GIVE_UP_ON: [u16; 5] = [400, 410, 413, 415, 422];
 
+/// `otlp.sample`.
+pub const OTLP_SAMPLE: f64 = 1.0;
+/// `otlp.rate`.
+pub const OTLP_RATE: u64 = 100;
+/// `otlp.service_name`.
+pub const OTLP_SERVICE_NAME: &str = "forebay";
+
 /// A body. The journal counts a record's length in 32 bits.
 pub const MAX_BODY_RANGE: RangeInclusive<u64> = 1..=GIB;
 /// All bodies together.
@@ -95,6 +102,9 @@ pub const RETRY_RANGE: RangeInclusive<Duration> = MILLISECOND..=Duration::from_s
 pub const ATTEMPTS_RANGE: RangeInclusive<u64> = 1..=10_000;
 /// The age at which a delivery is given up.
 pub const MAX_AGE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=YEAR;
+
+/// Spans of one kind in a second.
+pub const OTLP_RATE_RANGE: RangeInclusive<u64> = 1..=1_000_000;
 
 /// A timeout above this on the request path is more likely a mistake than meant.
 pub const LONG_TIMEOUT: Duration = Duration::from_secs(10 * MINUTE.as_secs());

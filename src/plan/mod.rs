@@ -1,8 +1,8 @@
 //! From a configuration as written to what it means. After a [`Plan`] nothing can be wrong with the file any more;
 //! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
 //!
-//! - `listen`: ingress and admin listener; `journal`: journal and log.
-//! - `backstage`: the event bus; `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
+//! - `listen`: ingress and admin listener; `journal`: journal and log; `otlp`: traces; `backstage`: the event bus.
+//! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
 //! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
 //! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
 //!
@@ -13,6 +13,7 @@ mod backstage;
 pub mod defaults;
 mod journal;
 mod listen;
+mod otlp;
 mod secret;
 mod sink;
 mod source;
@@ -74,6 +75,8 @@ pub struct Plan {
     pub journal: Settings,
     /// The log.
     pub log: Log,
+    /// Where spans go; none are made without it.
+    pub otlp: Option<crate::otlp::Settings>,
     /// Every topic, by name.
     pub topics: Vec<Topic>,
     /// The secrets of each topic's validator, by id and validity.
@@ -130,7 +133,7 @@ impl Surroundings<'_> {
 }
 
 /// What is opened once, at the start.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 9] = [
     "backstage.url",
     "ingress.listen",
     "ingress.max_connections",
@@ -139,6 +142,7 @@ const FIXED: [&str; 8] = [
     "journal.path",
     "journal.sync",
     "log.format",
+    "otlp",
 ];
 
 /// Whether a setting, by its key in words, cannot change while the daemon runs.
@@ -226,10 +230,11 @@ fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
     let admin = listen::admin(&file, around, &ingress.listen);
     let journal = journal::read(&file, around, ingress.max_body);
     let log = journal::log(&file);
+    let otlp = otlp::read(&file, around);
     let topics = topic::all(&file, around, &ingress);
     let backstage = backstage::read(&file, around);
     let subscribers = subscriber::all(&file, around, &topics, &journal);
     let ingress = ingress.settings;
     let (topics, keys) = (topics.good, topics.keys);
-    Some(Plan { ingress, admin, journal, log, topics, keys, subscribers: subscribers?, backstage })
+    Some(Plan { ingress, admin, journal, log, otlp, topics, keys, subscribers: subscribers?, backstage })
 }

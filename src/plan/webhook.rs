@@ -19,7 +19,7 @@ pub(super) fn read(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Setti
     let get = |key: &str| table.get(key);
     let url = table
         .need("url", "the webhook sink has no `url`", "write `url = \"https://ci.example.com/hooks\"`")
-        .and_then(|value| url(&value));
+        .and_then(|value| url(&value, "events"));
     let timeout =
         get("timeout").map_or(Some(defaults::WEBHOOK_TIMEOUT), |value| value.duration(defaults::TIMEOUT_RANGE));
     let concurrency = get("concurrency")
@@ -59,7 +59,8 @@ pub(super) fn read(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Setti
     })
 }
 
-fn url(value: &Value<'_>) -> Option<Uri> {
+/// A URL that can be posted to; `what` travels there.
+pub(super) fn url(value: &Value<'_>, what: &str) -> Option<Uri> {
     const HINT: &str = "write `\"https://host/path\"`";
     let text = value.string(HINT)?;
     if text.contains(['@', '?']) {
@@ -105,7 +106,7 @@ fn url(value: &Value<'_>) -> Option<Uri> {
         return None;
     }
     if uri.scheme_str() == Some("http") && !address.map_or_else(|| is_near(host), |address| is_private(&address)) {
-        value.warn(format!("events travel to `{host}` in the clear"), "use `https`");
+        value.warn(format!("{what} travel to `{host}` in the clear"), "use `https`");
     }
     Some(uri)
 }
@@ -155,7 +156,12 @@ const OURS: [&str; 15] = [
     "http2-settings",
 ];
 
-fn headers(value: &Value<'_>, around: &Surroundings<'_>, signs: bool) -> Option<Vec<(HeaderName, HeaderText)>> {
+/// Headers that are added to a request; `signs`: those of a signature are set already.
+pub(super) fn headers(
+    value: &Value<'_>,
+    around: &Surroundings<'_>,
+    signs: bool,
+) -> Option<Vec<(HeaderName, HeaderText)>> {
     let table = value.table("write `headers = { authorization = { env = \"NAME\" } }`")?;
     let mut headers: Vec<(HeaderName, HeaderText)> = Vec::new();
     let mut whole = true;

@@ -21,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::trace::TraceParent;
 pub use words::Address;
 
 /// How much a sink takes at a time. The worker never gives it more.
@@ -39,6 +40,8 @@ pub struct Delivery {
     pub event: Event,
     /// The number of this attempt, from 1.
     pub attempt: u32,
+    /// The attempt's own span, where one is made of it.
+    pub span: Option<TraceParent>,
 }
 
 /// Why a delivery did not count.

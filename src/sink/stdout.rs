@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn batch(bodies: &[&[u8]]) -> Vec<Delivery> {
-        bodies.iter().map(|body| Delivery { event: event(None, &[], body), attempt: 1 }).collect()
+        bodies.iter().map(|body| Delivery { event: event(None, &[], body), attempt: 1, span: None }).collect()
     }
 
     fn printer(out: OwnedFd) -> Printer {

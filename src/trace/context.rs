@@ -7,10 +7,10 @@ use super::{TRACEPARENT, TRACESTATE, state};
 use crate::event::Headers;
 
 /// The flag that says that the sender may have recorded its part of the trace.
-const SAMPLED: u8 = 1;
+pub(super) const SAMPLED: u8 = 1;
 
 /// The flag of Level 2 that says that the trace id is random; it goes on unchanged, all other flags are to be zero.
-const RANDOM: u8 = 2;
+pub(super) const RANDOM: u8 = 2;
 
 /// A span of a trace, as a request names it that was made from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ fn show(text: &str, folder: &Place) -> String {
     match folder.read(text) {
         Ok(loaded) => forebay::command::check::text(&loaded, false),
         Err(report) => {
-            format!("{}{}{report:?}", report.render(false), report.lines().collect::<Vec<_>>().join("\n"))
+            format!("{}{report:?}", report.render(false))
         }
     }
 }

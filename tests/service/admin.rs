@@ -4,4 +4,5 @@ mod events;
 mod guard;
 mod rejections;
 mod reload;
+mod steering;
 mod tail;

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing is outside a test binary; `pub` is what its modules share")]
 
 mod admin;
+mod bus;
 mod client;
 mod crash;
 mod daemon;
@@ -12,6 +13,7 @@ mod ingress;
 mod lifecycle;
 mod log;
 mod metrics;
+mod operate;
 mod readme;
 mod receiver;
 mod sandbox;

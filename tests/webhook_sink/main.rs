@@ -52,7 +52,7 @@ fn delivery(headers: &[(&str, &[u8])], body: &[u8]) -> Delivery {
         headers: Headers::from_wire(wire.into()),
         body: Bytes::copy_from_slice(body),
     };
-    Delivery { event, attempt: 3 }
+    Delivery { event, attempt: 3, span: None }
 }
 
 /// A small JSON event.

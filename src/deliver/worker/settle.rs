@@ -12,6 +12,7 @@ use crate::deliver::status::Examined;
 use crate::event::{Millis, Seq};
 use crate::journal::state::{Attempt, Cursor, DELIVERED, Owed};
 use crate::sink::{Delivery, Receipt, Refusal};
+use crate::trace;
 
 impl Worker {
     /// Takes the outcomes of a call that has ended.
@@ -54,6 +55,7 @@ impl Worker {
     fn delivered(&mut self, delivery: &Delivery, receipt: Receipt, now: Millis, took: Duration) {
         self.metrics.good_attempts.inc();
         self.metrics.delivered.inc();
+        self.traced(delivery, took, "delivered", receipt.status, None);
         let seq = delivery.event.seq;
         if self.debts.remove(seq).is_some() {
             self.change.rows.insert(seq, None);
@@ -122,7 +124,10 @@ impl Worker {
             ..before
         };
         let since = owed.since.unwrap_or(event.time);
-        match policy.after_refusal(owed.round(), since, now, refusal, dice()) {
+        let next = policy.after_refusal(owed.round(), since, now, refusal, dice());
+        let outcome = if let Next::At(_) = next { "retry" } else { "dead" };
+        self.traced(delivery, took, outcome, refusal.status, Some((refusal.label, &refusal.reason)));
+        match next {
             Next::At(due) => {
                 owed.due = due;
                 self.change.rows.insert(owed.seq, Some(owed.clone()));
@@ -130,6 +135,20 @@ impl Worker {
             }
             Next::GivenUp | Next::OutOfAttempts | Next::TooOld => self.bury(owed),
         }
+    }
+
+    fn traced(
+        &self,
+        delivery: &Delivery,
+        took: Duration,
+        outcome: &'static str,
+        status: Option<u16>,
+        refused: Option<(&'static str, &str)>,
+    ) {
+        let Delivery { event, attempt: number, span } = delivery;
+        let subscriber = self.subscriber.name.as_str();
+        let attempt = trace::Attempt { event, span: *span, subscriber, number: *number, outcome, status, refused };
+        self.metrics.tracer.attempted(&attempt, took);
     }
 
     /// Makes a dead letter of a delivery.

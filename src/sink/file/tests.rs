@@ -11,8 +11,11 @@ fn settings(directory: &Path, template: &str, rotate: Option<Rotate>) -> Setting
 }
 
 fn batch(events: &[(&str, &str)]) -> Vec<Delivery> {
-    let delivery =
-        |&(kind, body): &(&str, &str)| Delivery { event: event(Some(kind), &[], body.as_bytes()), attempt: 1 };
+    let delivery = |&(kind, body): &(&str, &str)| Delivery {
+        event: event(Some(kind), &[], body.as_bytes()),
+        attempt: 1,
+        span: None,
+    };
     events.iter().map(delivery).collect()
 }
 

@@ -95,7 +95,7 @@ impl Template {
                 event.body.clone()
             }
         };
-        add_trace(event, &mut headers);
+        add_trace(delivery, &mut headers);
         if body.is_empty() {
             // The client says nothing of a body that is not there, and some servers answer that with 411.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -133,11 +133,13 @@ impl Template {
     }
 }
 
-/// The trace goes on: no span is made here, so the context is sent on as it came, which is what the standard asks of a
-/// service that takes no part (W3C Trace Context, "processing model in forwarding mode"). What is not valid stays here.
-fn add_trace(event: &Event, headers: &mut HeaderMap) {
-    let Some(context) = Context::of(&event.headers) else { return };
-    headers.insert(TRACEPARENT, visible(context.text));
+/// The trace goes on. Where a span is made of the attempt, that is where the request comes from; else the context is sent on
+/// as it came, which is what the standard asks of a service that takes no part (W3C Trace Context, "processing model in
+/// forwarding mode"). What is not valid stays here.
+fn add_trace(delivery: &Delivery, headers: &mut HeaderMap) {
+    let Some(context) = Context::of(&delivery.event.headers) else { return };
+    let own = delivery.span.map(|span| span.to_string());
+    headers.insert(TRACEPARENT, visible(own.as_deref().unwrap_or(context.text)));
     if let Some(state) = &context.state {
         headers.insert(TRACESTATE, visible(state));
     }

@@ -242,7 +242,7 @@ impl Current {
         let mut batch = Vec::with_capacity(count);
         for (Recorded { event, position }, attempt) in self.ready.drain(..count) {
             self.window.insert(event.seq, Fate::UnderWay(position));
-            batch.push(Delivery { event, attempt });
+            batch.push(Delivery { event, attempt, span: None });
         }
         batch
     }
