@@ -112,13 +112,14 @@ fn what_senders_write_is_text() {
 
 #[test]
 fn topics_say_where_to_post_and_what_went_wrong() {
-    let home = Home::new("", &(topic() + "[subscribers.out]\ntopics = [\"github\"]\nsink = { type = \"stdout\" }\n"));
+    let public = "public_url = \"https://hooks.example.com\"";
+    let home =
+        Home::new(public, &(topic() + "[subscribers.out]\ntopics = [\"github\"]\nsink = { type = \"stdout\" }\n"));
     let daemon = home.start();
     let browser = Browser::start(&daemon.admin);
     browser.open("#/topics");
     browser.sees("Nothing has ever arrived.");
-    let url = browser.text(".url code");
-    assert_eq!(url, format!("http://{}/api/events/http/github", daemon.ingress));
+    assert_eq!(browser.text(".url code"), "https://hooks.example.com/api/events/http/github");
     browser.click(".url button", "Copy");
     browser.sees("Copied");
 
