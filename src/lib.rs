@@ -6,8 +6,8 @@
 //! Read in this order:
 //!
 //! - the words: [`event`] has what travels (`Incoming`, `Event`); [`name`] and [`secret`] are what a configuration gives
-//!   names and keys; [`signature`] is the one HMAC scheme; [`json`], [`trace`] and [`metrics`] are what they say; [`api`]
-//!   is how the admin API speaks;
+//!   names and keys; [`signature`] is the one HMAC scheme; [`filter`] is the language that chooses events; [`json`],
+//!   [`trace`] and [`metrics`] are what they say; [`api`] is how the admin API speaks;
 //! - the outside shape: [`config`] is the TOML file exactly as written;
 //! - the way in: [`validate`] turns `Incoming` into `Verified`, or refuses; [`topic`] is a named ingress;
 //! - the hinge: [`journal`] puts a record on disk, and tells who waits for it;
@@ -23,6 +23,7 @@
 
 pub mod api;
 pub mod event;
+pub mod filter;
 pub mod json;
 pub mod metrics;
 pub mod name;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use crate::http_get::get;
+use crate::http_get::{ask, get};
 use crate::process::Process;
 use crate::request::SECRET;
 
@@ -95,6 +95,14 @@ impl Daemon {
         let journal = self.dir.join("journal");
         fs::remove_dir_all(&journal)?;
         fs::create_dir(&journal)
+    }
+
+    /// Asks the admin listener for anything: the status and the body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
+        ask(self.admin, method, path, body)
     }
 
     /// The sum of a metric over its labels, or over those that contain `label`; nothing if it is not there.

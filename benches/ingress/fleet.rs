@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::baseline::{Baseline, Kind, Runtime};
 use crate::client::{Load, drive};
 use crate::daemon::{Daemon, RECYCLING, Site, free_port};
+use crate::replay::Again;
 use crate::request::Request;
 use crate::sample::{Case, Sample};
 use crate::stats::number;
@@ -25,6 +26,7 @@ pub(crate) struct Fleet {
     floors: BTreeMap<usize, Runtime>,
     daemons: BTreeMap<Case, Daemon>,
     receivers: Option<Receivers>,
+    again: Option<Again>,
     /// Answers other than 202, and events that got lost. Anything in here fails the bench.
     pub(crate) faults: Vec<String>,
 }
@@ -81,6 +83,12 @@ impl Fleet {
         let (mut journal, mut rest) = (RECYCLING, String::new());
         match case {
             Case::Retain => journal = "",
+            Case::Replay(_) => {
+                journal = "";
+                let again = Again::start()?;
+                rest = again.subscriber();
+                self.again = Some(again);
+            }
             Case::Quiet(count) => {
                 let closed = free_port()?;
                 for index in 0..count {
@@ -106,7 +114,10 @@ impl Fleet {
             _ => {}
         }
         self.daemons.insert(case, Daemon::start(site, &name, journal, &rest)?);
-        if warm && case != Case::Retain {
+        if matches!(case, Case::Replay(_)) {
+            Again::fill(&self.daemons[&case], request)?;
+        }
+        if warm && !matches!(case, Case::Retain | Case::Replay(_)) {
             let begin = Instant::now();
             let mut written = 0;
             while written < WARM_EVENTS && begin.elapsed() < Duration::from_secs(20) {
@@ -140,6 +151,7 @@ impl Fleet {
             return Ok(Sample::of(&outcome));
         }
         let daemon = &self.daemons[&daemon_of(case)];
+        let replay = if case == Case::Replay(true) { Some(Again::begin(daemon)?) } else { None };
         let commits = || -> io::Result<(f64, f64)> {
             let value = |name| Ok::<_, io::Error>(daemon.metric(name, "")?.unwrap_or(0.0));
             Ok((value("forebay_journal_commit_events_sum")?, value("forebay_journal_commit_events_count")?))
@@ -153,6 +165,9 @@ impl Fleet {
             let outcome = drive(daemon.ingress, &daemon.process, request, load)?;
             (Sample::of(&outcome), outcome)
         };
+        if let (Some(id), Some(again)) = (replay, &mut self.again) {
+            again.end(daemon, &id)?;
+        }
         note_faults(&mut self.faults, case, &outcome.faults);
         let after = commits()?;
         sample.events_per_sync = (after.1 > before.1).then(|| (after.0 - before.0) / (after.1 - before.1));
@@ -162,6 +177,19 @@ impl Fleet {
             self.faults.push(format!("{name}: {accepted} answered 202, {recorded} recorded"));
         }
         Ok(sample)
+    }
+
+    /// How fast a replay is while the ingress has nothing to do.
+    ///
+    /// # Errors
+    /// When it does not come to its end.
+    pub(crate) fn replay_alone(&self) -> io::Result<Option<f64>> {
+        self.daemon(Case::Replay(false)).map(Again::alone).transpose()
+    }
+
+    /// How many events were replayed beside the load.
+    pub(crate) fn replayed(&self) -> u64 {
+        self.again.as_ref().map_or(0, |again| again.replayed)
     }
 
     /// The daemon that serves `case`, if it was started.
@@ -176,9 +204,13 @@ impl Fleet {
     }
 }
 
-/// Without quiet subscribers it is the daemon that has none.
+/// Without quiet subscribers it is the daemon that has none; with and without a replay it is the same.
 fn daemon_of(case: Case) -> Case {
-    if case == Case::Quiet(0) { Case::Ingest } else { case }
+    match case {
+        Case::Quiet(0) => Case::Ingest,
+        Case::Replay(_) => Case::Replay(false),
+        case => case,
+    }
 }
 
 fn note_faults(faults: &mut Vec<String>, case: Case, seen: &BTreeMap<String, u64>) {

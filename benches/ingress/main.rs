@@ -11,6 +11,7 @@ mod machine;
 mod memory;
 mod options;
 mod process;
+mod replay;
 mod report;
 mod request;
 mod rounds;

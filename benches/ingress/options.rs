@@ -64,6 +64,8 @@ pub(crate) enum Part {
     Subscribers,
     /// With subscribers that match nothing
     Quiet,
+    /// Beside a replay
+    Replay,
     /// One request at a time
     Single,
     /// Resident memory

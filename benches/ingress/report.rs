@@ -24,6 +24,9 @@ pub(crate) struct Results {
     pub(crate) starts: Option<Starts>,
     pub(crate) backlog: Option<Backlog>,
     pub(crate) binary: Option<u64>,
+    /// Events a second that are replayed while the ingress has nothing to do, and how many were beside the load.
+    pub(crate) replay_alone: Option<f64>,
+    pub(crate) replayed: u64,
 }
 
 enum Limit {
@@ -94,6 +97,8 @@ impl Results {
             let measure = format!("each further subscriber that matches nothing, of {count}: throughput lost");
             goals.line(&measure, &Limit::AtMost(2.0), " %", cost);
         }
+        let beside = samples.ratio((Case::Replay(true), 64), (Case::Replay(false), 64), |s| s.rate);
+        goals.line("throughput beside a replay, over that without", &Limit::AtLeast(0.9), "", beside);
         let batch = samples.events_per_sync((Case::Ingest, 256));
         goals.line("events per sync at 256 connections", &Limit::AtLeast(20.0), "", batch);
         let ratio = self.singles.spreads().map(|(_, _, ratio)| ratio);
@@ -155,6 +160,13 @@ impl Results {
                 "With 1,000 connections that never sent anything: {:.1} MiB. Of the uploads {accepted} were accepted, the \
                  rest refused for want of room.\n",
                 mebibytes(*silent)
+            );
+        }
+        if let Some(rate) = self.replay_alone {
+            let _ = writeln!(
+                text,
+                "A replay alone: {rate:.0} events/s; beside the load {} were replayed in all rounds.\n",
+                self.replayed
             );
         }
         if let Some(Starts { again, .. }) = &self.starts {

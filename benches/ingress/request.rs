@@ -13,6 +13,9 @@ pub(crate) const SECRET: &str = "the-keepers-of-the-weir-know-it";
 /// Where the daemon takes the request; the baselines take it anywhere.
 pub(crate) const PATH: &str = "/api/events/http/github";
 
+/// What the name of the event follows.
+const EVENT: &str = "X-GitHub-Event: ";
+
 /// Hex digits at the end of a delivery id that count the requests.
 pub(crate) const COUNTER_DIGITS: usize = 12;
 
@@ -20,6 +23,7 @@ pub(crate) const COUNTER_DIGITS: usize = 12;
 pub(crate) struct Request {
     bytes: Vec<u8>,
     counter_at: usize,
+    event_at: usize,
     sent: u64,
 }
 
@@ -42,13 +46,21 @@ impl Request {
             sign(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, body),
             sign(hmac::HMAC_SHA256, body),
         );
+        let event_at = head.find(EVENT).map_or(0, |at| at + EVENT.len());
         // The process id keeps a second run on the same journal from looking like redeliveries of the first.
         let _ = write!(head, "X-GitHub-Delivery: {:08x}-0000-4000-8000-", std::process::id());
         let counter_at = head.len();
         let _ = write!(head, "{:0COUNTER_DIGITS$x}\r\n\r\n", 0);
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body);
-        Self { bytes, counter_at, sent: 0 }
+        Self { bytes, counter_at, event_at, sent: 0 }
+    }
+
+    /// Says that it is another event, which nothing signs. Answers what it was.
+    pub(crate) fn change_event(&mut self, name: [u8; 4]) -> [u8; 4] {
+        let mut before = name;
+        before.swap_with_slice(&mut self.bytes[self.event_at..self.event_at + 4]);
+        before
     }
 
     /// The next request's bytes. Its delivery id is one that no earlier request had.

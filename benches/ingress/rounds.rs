@@ -49,6 +49,10 @@ pub(crate) fn run(
         Ok(disk) => disk,
         Err(error) => return faults.push(format!("the disk: {error}")),
     };
+    results.replay_alone = fleet.replay_alone().unwrap_or_else(|error| {
+        faults.push(format!("the replay alone: {error}"));
+        None
+    });
     for round in 0..results.rounds {
         eprintln!("round {} of {}", round + 1, results.rounds);
         let mut order = steps.clone();
@@ -73,6 +77,7 @@ pub(crate) fn run(
             disk = None;
         }
     }
+    results.replayed = fleet.replayed();
     faults.append(&mut fleet.faults);
 }
 
@@ -103,6 +108,9 @@ fn steps(options: &Options) -> Vec<Step> {
             (Case::Subscribers, subscribers),
         ];
         steps.extend(cases.into_iter().filter(|(_, wanted)| *wanted).map(|(case, _)| (case, connections)));
+    }
+    if options.wants(Part::Replay) {
+        steps.extend([false, true].map(|under_way| (Case::Replay(under_way), 64)));
     }
     if quiet {
         steps.extend([4, 0, 8].map(|count| (Case::Quiet(count), 64)));

@@ -21,6 +21,8 @@ pub(crate) enum Case {
     Subscribers,
     /// forebay with so many subscribers that match nothing.
     Quiet(u32),
+    /// forebay with a subscriber that older events are replayed to, or not.
+    Replay(bool),
 }
 
 impl Case {
@@ -31,6 +33,8 @@ impl Case {
             Self::Ingest => "forebay, no subscriber".to_owned(),
             Self::Retain => "forebay, no subscriber, default retention".to_owned(),
             Self::Subscribers => "forebay, webhook + file, until both have all".to_owned(),
+            Self::Replay(false) => "forebay, without a replay".to_owned(),
+            Self::Replay(true) => format!("forebay, beside a replay of {} events", crate::replay::EVENTS),
             Self::Quiet(count) => format!("forebay, {count} subscribers that match nothing"),
         }
     }

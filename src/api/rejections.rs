@@ -12,6 +12,8 @@ use super::Time;
 pub struct Rejections {
     /// Newest first.
     pub rejections: Vec<RejectionSummary>,
+    /// What to ask for as `before` to go on; none at the end.
+    pub next: Option<String>,
 }
 
 /// One refused request in a few words.

@@ -11,6 +11,7 @@ use crate::api;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::admin::Guard;
+use crate::http::bus::BusDoor;
 use crate::http::ingest::Ingest;
 use crate::journal::Journal;
 use crate::journal::state::State;
@@ -23,7 +24,8 @@ use crate::secret::KeyLabel;
 pub(super) struct Daemon {
     pub(super) ingest: Arc<Ingest>,
     pub(super) guard: Arc<Guard>,
-    pub(super) deliveries: Deliveries,
+    pub(super) deliveries: Arc<Deliveries>,
+    pub(super) bus: Option<Arc<BusDoor>>,
     pub(super) journal: Journal,
     pub(super) state: State,
     pub(super) metrics: Arc<Metrics>,
@@ -92,6 +94,9 @@ impl Daemon {
         let (journal, metrics) = (&self.journal, &self.metrics);
         self.deliveries.show(Millis::now());
         metrics.ready.set((!self.ingest.is_draining() && journal.is_writable()).into());
+        if let Some(bus) = &self.bus {
+            bus.show();
+        }
         metrics.journal_bytes.set(number(journal.bytes()));
         metrics.journal_free.set(number(journal.stats().free.load(Ordering::Relaxed)));
         metrics.journal_damaged.set(number(journal.stats().damaged()));

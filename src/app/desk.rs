@@ -2,9 +2,29 @@
 
 use super::daemon::Daemon;
 use super::reload::ReloadError;
+use super::replay::shown;
+use crate::api::dead::DeadLetters;
+use crate::api::events::Delivery;
+use crate::api::replay::{Replay, Replays};
 use crate::api::settings::{Configuration, Reloaded};
+use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
-use crate::http::admin::{Desk, Later, Trouble};
+use crate::deliver::steer::Unsteered;
+use crate::deliver::trace::Traced;
+use crate::event::Seq;
+use crate::http::admin::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
+use crate::journal::state::letters::{Fate, Which};
+
+impl From<Unsteered> for Trouble {
+    fn from(why: Unsteered) -> Self {
+        match why {
+            Unsteered::Unknown(text) => Self::NotFound(text),
+            Unsteered::Wrong(text) => Self::Input(text),
+            Unsteered::Refused(text) => Self::Refused(text),
+            Unsteered::NotNow(text) => Self::Unavailable(text),
+        }
+    }
+}
 
 impl Desk for Daemon {
     fn topics(&self) -> Topics {
@@ -35,5 +55,48 @@ impl Desk for Daemon {
                 ReloadError::CannotOpen(_) => Trouble::Failed(error.to_string()),
             })
         })
+    }
+
+    fn subscribers(&self) -> Later<'_, Result<Subscribers, Trouble>> {
+        Box::pin(async { Ok(self.deliveries.subscribers().await?) })
+    }
+
+    fn subscriber<'a>(&'a self, name: &'a str) -> Later<'a, Result<Subscriber, Trouble>> {
+        Box::pin(async { Ok(self.deliveries.subscriber(name).await?) })
+    }
+
+    fn pause<'a>(&'a self, name: &'a str, paused: bool) -> Later<'a, Result<(), Trouble>> {
+        Box::pin(async move { Ok(self.deliveries.pause(name, paused).await?) })
+    }
+
+    fn dead<'a>(&'a self, query: DeadQuery<'a>) -> Later<'a, Result<DeadLetters, Trouble>> {
+        let DeadQuery { subscriber, topic, limit, before } = query;
+        Box::pin(async move { Ok(self.deliveries.dead_letters(subscriber, topic, limit, before).await?) })
+    }
+
+    fn decide<'a>(&'a self, name: &'a str, fate: Fate, which: Which) -> Later<'a, Result<u64, Trouble>> {
+        Box::pin(async move { Ok(self.deliveries.decide(name, fate, which).await?) })
+    }
+
+    fn trace<'a>(
+        &'a self,
+        seq: Seq,
+        topic: &'a str,
+        kind: Option<&'a str>,
+    ) -> Later<'a, Result<Vec<Delivery>, Trouble>> {
+        Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind }).await?) })
+    }
+
+    fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {
+        self.begin_replays(order)
+    }
+
+    fn replays(&self) -> Vec<Replay> {
+        self.deliveries.replays().iter().map(shown).collect()
+    }
+
+    fn cancel_replay(&self, id: u64) -> Result<Option<Replay>, Trouble> {
+        let cancelled = self.deliveries.cancel_replay(id).map_err(Trouble::Failed)?;
+        Ok(cancelled.as_ref().map(shown))
     }
 }

@@ -3,10 +3,12 @@
 //! - [`open`]: what is opened and bound; [`daemon`]: what runs, shared by all who look at it;
 //! - [`reload`]: another plan in the place of this one; [`desk`]: what the admin API sees of all that.
 
+mod bus;
 mod daemon;
 mod desk;
 mod open;
 mod reload;
+mod replay;
 
 use std::fmt;
 use std::fs::File;
@@ -14,10 +16,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::bus::Bus;
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::Listen;
 use crate::http::admin::{AdminDoor, Browse, Guard};
+use crate::http::front::Front;
 use crate::http::ingest::Ingest;
 use crate::http::listener::Listener;
 use crate::http::matches::Matches;
@@ -96,6 +100,8 @@ pub struct App {
     admin: Option<Server>,
     /// Saves from time to time when secrets last matched.
     keeping: tokio::task::JoinHandle<()>,
+    /// Looks after the subscriptions of the bus.
+    looking: tokio::task::JoinHandle<()>,
     exporter: Exporter,
     /// Where the ingress listens.
     pub ingress_addresses: Vec<String>,
@@ -153,11 +159,21 @@ impl App {
         for gone in state.retain_subscribers(names, last).map_err(|why| failed(what())(&why))? {
             crate::deliver::tell_of(&gone);
         }
+        // Before the subscribers begin, with whom retention begins.
+        let opened = match plan.backstage {
+            None => None,
+            Some(backstage) => {
+                let bus = Arc::new(Bus::open(&journal, &state).map_err(|why| failed(what())(&why))?);
+                Some(bus::Opened { backstage, bus, topics: bus::names(&plan.topics) })
+            }
+        };
         let deliveries = Deliveries::start(sinks, &journal, &state, &metrics).map_err(|why| failed(what())(&why))?;
+        let deliveries = Arc::new(deliveries);
         let matches = Arc::new(Matches::new(state.secret_uses().map_err(|why| failed(what())(&why))?));
         let kept = (plan.admin.rejections, Arc::clone(&matches));
         let ingest = Arc::new(Ingest::new(&settings, plan.topics, journal.clone(), &metrics, kept));
 
+        let bus = opened.map(|opened| Arc::new(opened.door(&ingest, &settings, &journal, &deliveries, &metrics)));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = Limits {
             connections: possible_connections(settings.max_connections),
@@ -169,6 +185,7 @@ impl App {
             ingest: Arc::clone(&ingest),
             guard: Arc::new(Guard::new(plan.admin.token, &plan.admin.listen, &plan.admin.hosts)),
             deliveries,
+            bus: bus.clone(),
             journal,
             state,
             metrics,
@@ -193,9 +210,11 @@ impl App {
             let limits = Limits { connections: 256, threads: 1, ..limits };
             Some(Server::start("admin", admin, &Arc::new(door), limits).map_err(serve)?)
         };
-        let ingress = Server::start("ingress", ingress, &ingest, limits).map_err(serve)?;
+        let front = Arc::new(Front { ingest, bus });
+        let ingress = Server::start("ingress", ingress, &front, limits).map_err(serve)?;
+        let looking = tokio::spawn(bus::look_after(Arc::clone(&daemon)));
         let keeping = tokio::spawn(matches.keep(daemon.state.clone()));
-        Ok(Self { daemon, ingress, admin, keeping, exporter, ingress_addresses, admin_addresses, _lock: lock })
+        Ok(Self { daemon, ingress, admin, keeping, looking, exporter, ingress_addresses, admin_addresses, _lock: lock })
     }
 
     /// Whether a write of the journal has failed: nothing is accepted any more, and only a restart helps.
@@ -218,19 +237,27 @@ impl App {
 
     /// Stops in order: accept nothing, finish open requests, finish current attempts, close the journal.
     pub async fn stop(self) {
-        let Self { daemon, ingress, admin, keeping, exporter, .. } = self;
+        let Self { daemon, ingress, admin, keeping, looking, exporter, .. } = self;
         let deadline = tokio::time::Instant::now() + daemon.in_force().drain_timeout;
         let left = || deadline.saturating_duration_since(tokio::time::Instant::now());
         daemon.ingest.drain();
+        if let Some(bus) = &daemon.bus {
+            bus.stop();
+        }
         // What is taken last is delivered too, if there is time; a slow sender must not use up the time of the attempts.
         ingress.stop(left() * 2 / 3).await;
         if let Some(admin) = admin {
             admin.stop(left().min(Duration::from_secs(1))).await;
         }
         daemon.deliveries.stop(left()).await;
-        keeping.abort();
-        // It holds the state, which closes when nobody does any more.
-        let _ = keeping.await;
+        for task in [keeping, looking] {
+            task.abort();
+            // It holds the state, which closes when nobody does any more.
+            let _ = task.await;
+        }
+        if let Some(bus) = &daemon.bus {
+            bus.bus().note_all(Duration::ZERO);
+        }
         if let Err(error) = daemon.ingest.matches().save(&daemon.state).await {
             tracing::warn!(error, "cannot save when secrets last matched");
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bus::names;
 use super::daemon::{Daemon, InForce, show_secrets};
 use crate::api::settings::{Change, Reloaded};
 use crate::deliver::Subscriber;
@@ -125,6 +126,9 @@ impl Daemon {
             // Whoever asked for this may have a runtime of their own, on which no subscriber is to live.
             let _runtime = self.runtime.enter();
             self.deliveries.replace(&turnover.gone, turnover.come, PATIENCE);
+        }
+        if let (Some(bus), Some(backstage)) = (&self.bus, plan.backstage) {
+            bus.change(backstage.settings, &plan.ingress, names(&plan.topics));
         }
         self.ingest.change(&plan.ingress, plan.topics, &self.metrics, plan.admin.rejections);
         show_secrets(&self.metrics, &plan.keys);

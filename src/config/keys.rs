@@ -3,8 +3,8 @@
 use super::suggest;
 
 /// The tables by name, `*` for the name a user gives, and their keys in the order of the reference.
-pub const TABLES: [(&str, &[&str]); 20] = [
-    ("", &["ingress", "admin", "journal", "log", "otlp", "topics", "subscribers"]),
+pub const TABLES: [(&str, &[&str]); 21] = [
+    ("", &["ingress", "admin", "journal", "log", "otlp", "topics", "subscribers", "backstage"]),
     (
         "ingress",
         &[
@@ -26,6 +26,7 @@ pub const TABLES: [(&str, &[&str]); 20] = [
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),
     ("otlp", &["endpoint", "headers", "sample", "rate", "service_name"]),
+    ("backstage", &["url", "tokens", "notify_timeout", "forget_idle"]),
     ("topics.*", &["validator", "max_body", "allow_from", "dedupe", "accept", "event_type", "delivery_id"]),
     (
         "topics.*.validator",

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::recent::Recent;
+use super::replay::Replays;
 use super::status::Status;
 use super::worker::command::{Course, Rein, Request, Told, reins};
 use super::worker::{Parts, Worker};
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Field {
     pub journal: Journal,
+    pub replays: Arc<Replays>,
     pub state: State,
     metrics: Subscribers,
     roster: Mutex<Roster>,
@@ -119,6 +121,7 @@ impl Field {
     pub(super) fn new(journal: &Journal, state: &State, metrics: &Metrics) -> Result<Self, String> {
         let paused = state.paused()?.into_iter().collect();
         Ok(Self {
+            replays: Replays::open(journal, state)?,
             journal: journal.clone(),
             state: state.clone(),
             metrics: metrics.subscribers.clone(),
@@ -154,6 +157,7 @@ impl Field {
             journal: self.journal.clone(),
             state: self.state.clone(),
             status: Arc::new(Status::new()),
+            replays: Arc::clone(&self.replays),
             from,
             hold,
         }
@@ -305,12 +309,13 @@ impl Field {
         let last = self.journal.commit().durable();
         match self.state.dismiss(name.as_str(), last).await {
             Ok(gone) => {
-                if let Some(gone) = gone {
-                    tell_of(&gone);
+                if let Some(gone) = &gone {
+                    tell_of(gone);
                     if !gone.is_kept() {
                         lock(&self.roster).paused.remove(name.as_str());
                     }
                 }
+                self.replays.part(name.as_str(), !gone.as_ref().is_some_and(Unconfigured::is_kept));
             }
             // It is done at the next start.
             Err(error) => tracing::warn!(subscriber = %name, error, "cannot forget a subscriber that has left"),

@@ -3,6 +3,7 @@
 //! - [`worker`] reads on, hands out, settles: what a subscriber does, step by step;
 //! - [`keeper`] sees to it that each subscriber has one worker, whatever becomes of the configuration;
 //! - [`retry`] says when a refused delivery is tried again; [`breaker`] slows down for an endpoint that only fails;
+//! - [`replay`] delivers again what was delivered, because somebody asked for it, at a [`pace`] that harms nobody;
 //! - [`owed`] is what was refused and not given up; [`recent`] what went well lately; [`backlog`] counts what was not read
 //!   yet; [`status`] shows it;
 //! - [`steer`] is what operators see and do; [`trace`] what became of one event.
@@ -13,7 +14,9 @@ mod backlog;
 mod breaker;
 mod keeper;
 mod owed;
+mod pace;
 mod recent;
+pub mod replay;
 pub mod retry;
 pub mod status;
 pub mod steer;
@@ -34,6 +37,7 @@ use crate::name::{Pattern, SubscriberName};
 use crate::sink::{self, Sink};
 pub(crate) use keeper::tell_of;
 use keeper::{Field, Newcomer, Turn, keep};
+use replay::{ReplayError, ReplayView, Selection};
 use status::Status;
 use worker::Worker;
 use worker::command::Course;
@@ -143,6 +147,12 @@ impl Deliveries {
         }
     }
 
+    /// Whether any subscriber wants events of a topic and type.
+    #[must_use]
+    pub fn anybody_takes(&self, topic: &str, kind: Option<&str>) -> bool {
+        self.field.seen().iter().any(|seen| crate::route::wants(&seen.subscriber.patterns, topic, kind))
+    }
+
     /// Brings the metrics of all subscribers up to date: what was answered before is in them.
     pub fn show(&self, now: Millis) {
         let commit = self.field.journal.commit();
@@ -151,12 +161,80 @@ impl Deliveries {
         while commit.offered() < durable && Instant::now() < deadline {
             std::thread::yield_now();
         }
-        for (_, shown) in self.field.shown() {
+        for (name, shown) in self.field.shown() {
+            shown.metrics.replay_remaining.set(self.field.replays.remaining(name.as_str()).cast_signed());
             let backlog = shown.status.backlog(durable, shown.watch.matched());
             shown.metrics.backlog.set(backlog.cast_signed());
             shown.metrics.oldest_owed.set(shown.status.oldest_owed_seconds(now));
             shown.metrics.failing.set(shown.status.failing.load(Ordering::Relaxed).into());
         }
+    }
+
+    /// Delivers events again to a subscriber: those of the selection that it takes, has come to, and that are still
+    /// there, whatever became of them. On stable storage when this returns: waits for the disk.
+    ///
+    /// What is new is delivered before. `rate`: at most so many a second.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, it has too many replays, the selection makes no sense, or the disk does not
+    /// take it.
+    pub fn replay(
+        &self,
+        subscriber: &SubscriberName,
+        selection: &Selection,
+        rate: Option<u32>,
+    ) -> Result<ReplayView, ReplayError> {
+        let mut replays = self.replay_to(&[subscriber], selection, rate)?;
+        replays.pop().ok_or_else(|| ReplayError::UnknownSubscriber(subscriber.to_string()))
+    }
+
+    /// As [`Deliveries::replay`] for several subscribers: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Deliveries::replay`].
+    pub fn replay_to(
+        &self,
+        subscribers: &[&SubscriberName],
+        selection: &Selection,
+        rate: Option<u32>,
+    ) -> Result<Vec<ReplayView>, ReplayError> {
+        self.field.replays.add(subscribers, selection, rate, Millis::now())
+    }
+
+    /// How many events a replay would be now, and how many more it would have been that are gone. Reads the indexes: not
+    /// for a runtime's thread.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, or the selection makes no sense.
+    pub fn would_replay(&self, subscriber: &SubscriberName, selection: &Selection) -> Result<(u64, u64), ReplayError> {
+        self.field.replays.would_be(subscriber, selection)
+    }
+
+    /// The subscribers there are.
+    #[must_use]
+    pub fn names(&self) -> Vec<SubscriberName> {
+        self.field.shown().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// Whether a subscriber takes events of a topic and type, as far as its patterns tell.
+    #[must_use]
+    pub fn takes(&self, subscriber: &SubscriberName, topic: &str, kind: Option<&str>) -> bool {
+        self.field.replays.takes(subscriber.as_str(), topic, kind)
+    }
+
+    /// All replays that have not ended, and the last ones that have; newest first.
+    #[must_use]
+    pub fn replays(&self) -> Vec<ReplayView> {
+        self.field.replays.views()
+    }
+
+    /// Ends a replay: what is under way is finished, and what was refused stays owed. Answers nothing if there is no
+    /// such replay, and how it stands if it has ended already. On stable storage when this returns: waits for the disk.
+    ///
+    /// # Errors
+    /// When the disk does not take it: it is ended, but begins again at the next start.
+    pub fn cancel_replay(&self, id: u64) -> Result<Option<ReplayView>, String> {
+        self.field.replays.cancel(id, Millis::now())
     }
 
     /// How each subscriber is doing.

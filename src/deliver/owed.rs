@@ -68,6 +68,19 @@ impl Debts {
         }
     }
 
+    /// Whether it is owed.
+    pub(super) fn contains(&self, seq: Seq) -> bool {
+        self.by_seq.contains_key(&seq)
+    }
+
+    /// Makes one due that waits for its time. Answers what it is then; nothing if it is under way.
+    pub(super) fn make_due(&mut self, seq: Seq, now: Millis) -> Option<Owed> {
+        let owed = self.by_seq.get(&seq).filter(|owed| self.by_due.contains(&(owed.due, seq)))?;
+        let owed = Owed { due: owed.due.min(now), ..owed.clone() };
+        self.put(owed.clone());
+        Some(owed)
+    }
+
     /// When the next one is due.
     pub(super) fn next_due(&self) -> Option<Millis> {
         self.first().map(|(due, _)| due)
@@ -169,6 +182,16 @@ mod tests {
             assert_eq!(debts.remove(Seq(seq)).map(|owed| owed.seq), Some(Seq(seq)));
         }
         assert!(debts.is_empty() && debts.remove(Seq(1)).is_none());
+    }
+
+    #[test]
+    fn what_waits_can_be_made_due_and_what_is_under_way_cannot() {
+        let mut debts = Debts::new(vec![owed(1, 30, false), owed(2, 10, false)], Order::Parallel);
+        assert_eq!(debts.make_due(Seq(1), Millis(20)), Some(owed(1, 20, false)));
+        assert_eq!(debts.make_due(Seq(2), Millis(20)), Some(owed(2, 10, false)), "it was due already");
+        assert_eq!([take(&mut debts, 20), take(&mut debts, 20)], [Some(2), Some(1)]);
+        assert_eq!([debts.make_due(Seq(1), Millis(20)), debts.make_due(Seq(3), Millis(20))], [None, None]);
+        assert_eq!(take(&mut debts, 99), None, "never twice at once");
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Status {
         self.examined.lock().unwrap_or_else(PoisonError::into_inner).backlog(durable, matched)
     }
 
+    /// The first event it had not read when it last said so.
+    pub(super) fn next(&self) -> Seq {
+        self.examined.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+
     pub(super) fn failed(&self, now: Millis, reason: &str) {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, reason.to_owned()));
     }

@@ -14,6 +14,7 @@ use crate::api::subscribers::{LastError, Subscriber, SubscriberState, Subscriber
 use crate::event::{Millis, Seq};
 use crate::journal::Position;
 use crate::journal::state::letters::{Fate, Letter, Other, Place, Which, Wish};
+use crate::name::Pattern;
 
 /// The most calls of the state that one page of dead letters is gathered with. Where most letters are of other topics, a
 /// page may stay short.
@@ -26,6 +27,8 @@ pub enum Unsteered {
     Unknown(String),
     /// It makes no sense as it was asked.
     Wrong(String),
+    /// It makes sense, and cannot be done.
+    Refused(String),
     /// It cannot be done now.
     NotNow(String),
 }
@@ -33,7 +36,7 @@ pub enum Unsteered {
 impl fmt::Display for Unsteered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(text) | Self::Wrong(text) | Self::NotNow(text) => f.write_str(text),
+            Self::Unknown(text) | Self::Wrong(text) | Self::Refused(text) | Self::NotNow(text) => f.write_str(text),
         }
     }
 }
@@ -99,7 +102,7 @@ impl Deliveries {
         }
         if fate == Fate::CalledBack {
             let text = format!("the subscriber `{name}` is not configured: configure it again to deliver its letters");
-            return Err(Unsteered::Wrong(text));
+            return Err(Unsteered::Refused(text));
         }
         // Nobody waits for this answer.
         let (answer, _) = oneshot::channel();
@@ -143,10 +146,20 @@ impl Deliveries {
         Ok(Subscribers { subscribers: all, last_seq: last.0 })
     }
 
-    /// Dead letters, those of the newest events first. `before`: what an earlier answer named as `next`.
+    /// One of them.
     ///
     /// # Errors
-    /// When there is no such place, or the state cannot be read.
+    /// When there is no such subscriber, or the state cannot be read.
+    pub async fn subscriber(&self, name: &str) -> Result<Subscriber, Unsteered> {
+        let all = self.subscribers().await?.subscribers;
+        all.into_iter().find(|one| one.name == name).ok_or_else(|| unknown(name))
+    }
+
+    /// Dead letters, those of the newest events first. `topic`: a topic or a pattern; `before`: what an earlier answer
+    /// named as `next`.
+    ///
+    /// # Errors
+    /// When there is no such subscriber, pattern or place, or the state cannot be read.
     pub async fn dead_letters(
         &self,
         subscriber: Option<&str>,
@@ -154,10 +167,17 @@ impl Deliveries {
         limit: u32,
         before: Option<&str>,
     ) -> Result<DeadLetters, Unsteered> {
+        if let Some(name) = subscriber
+            && self.field.requests(name).is_none()
+            && !self.others().await?.iter().any(|other| other.of.name == name)
+        {
+            return Err(unknown(name));
+        }
+        let topic = topic.map(Pattern::parse).transpose().map_err(|error| Unsteered::Wrong(error.to_string()))?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut wish = Wish {
             subscriber: subscriber.map(str::to_owned),
-            topic: topic.map(str::to_owned),
+            topic: topic.clone(),
             before: before.map(place).transpose()?,
             limit,
         };
@@ -168,7 +188,8 @@ impl Deliveries {
                 if letter.owed.topic.is_none() {
                     (letter.owed.topic, letter.owed.kind) = self.look_up(letter.owed.seq).await;
                 }
-                if topic.is_none_or(|wanted| letter.owed.topic.as_deref() == Some(wanted)) {
+                let of = (letter.owed.topic.as_deref().unwrap_or_default(), letter.owed.kind.as_deref());
+                if topic.as_ref().is_none_or(|wanted| wanted.matches(of.0, of.1)) {
                     dead.push(shown(letter));
                 }
             }

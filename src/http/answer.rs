@@ -32,7 +32,7 @@ struct Busy(Arc<Pace>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.request_ends(false);
+        self.0.stream_ends();
     }
 }
 
@@ -51,6 +51,7 @@ impl Body {
             Self::Whole(_) => false,
             Self::Stream(stream) => {
                 stream.busy = Some(Busy(Arc::clone(pace)));
+                pace.stream_begins();
                 true
             }
         }

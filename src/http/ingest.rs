@@ -1,7 +1,7 @@
 //! One request on a topic, from its head to its answer: limits, body, validator, record, 202.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -172,6 +172,24 @@ impl Ingest {
         let _ = self.draining.set(Instant::now());
     }
 
+    /// Whether nothing new is taken: the stop has begun a moment ago, or the journal takes no events.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable()
+    }
+
+    /// The door of the bus, which shares the memory for bodies.
+    #[must_use]
+    pub fn bus_door(
+        &self,
+        bus: super::bus::Settings,
+        settings: &super::Ingress,
+        topics: BTreeSet<String>,
+        parts: super::bus::Parts,
+    ) -> super::bus::BusDoor {
+        super::bus::BusDoor::new(bus, settings, topics, parts, self.budget.clone())
+    }
+
     /// Whether the stop has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -196,11 +214,13 @@ impl Ingest {
     pub async fn take(&self, request: Request<Body>, peer: Option<IpAddr>, lane: &Lane) -> Answer {
         let began = Instant::now();
         let site = self.site.load_full();
+        let client = client::address(request.headers(), peer, &site.trusted_proxies);
+        let seen = Seen::head(&request, peer, client);
         let Some(name) = request.uri().path().strip_prefix(site.prefix.as_str()) else {
-            return self.turn_away(None, began, &request, peer, Refusal::UnknownPath);
+            return self.turn_away(None, began, &seen, Refusal::UnknownPath);
         };
         let Some(door) = site.topics.get(name) else {
-            return self.turn_away(None, began, &request, peer, Refusal::UnknownTopic);
+            return self.turn_away(None, began, &seen, Refusal::UnknownTopic);
         };
         if request.method() != Method::POST {
             if request.method() == Method::GET
@@ -209,11 +229,9 @@ impl Ingest {
                 door.metrics.answered(reply.status, began.elapsed());
                 return reply::handshake(reply);
             }
-            return self.turn_away(Some(door), began, &request, peer, Refusal::Method);
+            return self.turn_away(Some(door), began, &seen, Refusal::Method);
         }
-        let client = client::address(request.headers(), peer, &site.trusted_proxies);
         let mut way = Way { peer, client, lane, serving: door.metrics.tracer.request(request.headers()) };
-        let seen = Seen { client, ..Seen::head(&request, peer) };
         let answer = match self.before_the_body(door, &seen) {
             Err(refusal) => refusal.answer(has_body(request.headers())),
             Ok(length) => self.with_body(door, site.body_timeout, request, length, &mut way).await,
@@ -224,14 +242,7 @@ impl Ingest {
     }
 
     /// Ends a request that is for no topic, or is no event.
-    fn turn_away(
-        &self,
-        door: Option<&Door>,
-        began: Instant,
-        request: &Request<Body>,
-        peer: Option<IpAddr>,
-        refusal: Refusal,
-    ) -> Answer {
+    fn turn_away(&self, door: Option<&Door>, began: Instant, seen: &Seen<'_>, refusal: Refusal) -> Answer {
         let (label, reason) = match refusal {
             Refusal::UnknownPath => ("unknown_path", "there is nothing at this path"),
             Refusal::UnknownTopic => ("unknown_topic", "there is no such topic"),
@@ -239,16 +250,16 @@ impl Ingest {
         };
         let topic = door.map_or("", |door| door.topic.name.as_str());
         let cause = Cause { topic, status: refusal.status().as_u16(), label, reason: reason.into() };
-        self.rejections.record(&Seen::head(request, peer), cause);
+        self.rejections.record(seen, cause);
         let metrics = door.map_or(&self.unknown, |door| &door.metrics);
         metrics.answered(refusal.status().as_u16(), began.elapsed());
-        refusal.answer(has_body(request.headers()))
+        refusal.answer(has_body(seen.headers))
     }
 
     /// What can be refused without the body, and the length it says it has.
     fn before_the_body(&self, door: &Door, seen: &Seen<'_>) -> Result<Option<u64>, Refusal> {
         let (topic, headers) = (&door.topic, seen.headers);
-        if self.draining.get().is_some_and(|since| since.elapsed() > GRACE) || !self.journal.is_writable() {
+        if self.is_closed() {
             return Err(Refusal::NoRoom);
         }
         if !topic.client_allowed(seen.client) {
@@ -388,7 +399,7 @@ impl Ingest {
         let topic = door.topic.name.as_str();
         if let Some(suppressed) = self.quiet.may_speak(topic, label) {
             let client = seen.client.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(topic, client, label, reason = &*reason, suppressed, "refused a request");
+            tracing::warn!(topic = %topic, client, label, reason = &*reason, suppressed, "refused a request");
         }
         self.rejections.record(seen, Cause { topic, status: refusal.status().as_u16(), label, reason });
         refusal
@@ -397,7 +408,7 @@ impl Ingest {
 
 /// What a thread of the ingress has of its own: its lane to the journal, and the task that drives it.
 #[derive(Debug)]
-pub struct ThreadLane(Arc<Lane>);
+pub struct ThreadLane(pub(super) Arc<Lane>);
 
 impl Service for Ingest {
     type Local = ThreadLane;

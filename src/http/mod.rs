@@ -5,6 +5,7 @@ pub mod answer;
 mod body;
 pub mod bus;
 mod client;
+pub mod front;
 pub mod ingest;
 pub mod listener;
 pub mod matches;
@@ -13,6 +14,7 @@ mod quiet;
 pub mod rejections;
 pub mod reply;
 pub mod server;
+mod stream;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::stream::Socket;
+
 /// The head of a request is awaited or coming in.
 const HEAD: u64 = 0;
 /// A request is being answered; body and answer have limits of their own.
@@ -36,6 +38,9 @@ pub(super) struct Pace {
     /// The server stops: the next request is the last.
     last: AtomicBool,
     bell: Notify,
+    /// An answer goes on, for as long as there is something to say.
+    streaming: AtomicBool,
+    turn: Notify,
 }
 
 impl Pace {
@@ -57,6 +62,37 @@ impl Pace {
     /// `closes`: the answer ends the connection, and part of the request may be unread.
     pub(super) fn request_ends(&self, closes: bool) {
         self.enter(if closes { LINGER } else { IDLE });
+    }
+
+    /// The head of an answer is done, and the rest comes bit by bit.
+    pub(super) fn stream_begins(&self) {
+        self.streaming.store(true, Ordering::SeqCst);
+        self.turn.notify_one();
+    }
+
+    /// All of it has been said.
+    pub(super) fn stream_ends(&self) {
+        self.streaming.store(false, Ordering::SeqCst);
+        self.turn.notify_one();
+        self.request_ends(false);
+    }
+
+    async fn until_streaming(&self, wanted: bool) {
+        while self.streaming.load(Ordering::SeqCst) != wanted {
+            self.turn.notified().await;
+        }
+    }
+
+    /// Ends when the client has gone while it was being streamed to. At any other time a client that closes its half has
+    /// said all, and waits for its answer.
+    pub(super) async fn gone(&self, socket: &impl Socket) {
+        loop {
+            self.until_streaming(true).await;
+            tokio::select! {
+                () = socket.hung_up() => return,
+                () = self.until_streaming(false) => {}
+            }
+        }
     }
 
     /// Whether the connection is to be closed after the present request.
@@ -113,7 +149,9 @@ impl Paces {
     pub(super) fn begin(&self) -> Arc<Pace> {
         let (state, slow) = (AtomicU64::new(HEAD), AtomicBool::new(false));
         let last = AtomicBool::new(false);
-        let pace = Arc::new(Pace { began: Instant::now(), state, slow, last, bell: Notify::new() });
+        let (streaming, turn) = (AtomicBool::new(false), Notify::new());
+        let pace = Pace { began: Instant::now(), state, slow, last, bell: Notify::new(), streaming, turn };
+        let pace = Arc::new(pace);
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pace));
         pace
     }

@@ -28,6 +28,7 @@ use super::listener::{Accepted, Acceptor, Listener};
 use super::pace::{Pace, Paces};
 use super::quiet::Quiet;
 use super::reply::Answer;
+use super::stream::{Shared, Socket};
 
 /// What bounds a server.
 #[derive(Debug, Clone, Copy)]
@@ -282,15 +283,16 @@ impl<S: Service> Drop for Counted<S> {
     }
 }
 
-async fn connection<S: Service, I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: I,
+async fn connection<S: Service, I: Socket>(
+    socket: I,
     peer: Option<IpAddr>,
     service: Arc<S>,
     local: Arc<S::Local>,
     pace: Arc<Pace>,
     mut stopped: watch::Receiver<Stop>,
 ) {
-    let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
+    let socket = Arc::new(socket);
+    let io = TokioIo::new(Paced { stream: Shared(Arc::clone(&socket)), pace: Arc::clone(&pace) });
     let (answering, told) = (Arc::clone(&pace), Arc::clone(&service));
     let service = service_fn(move |request| {
         let (service, local, pace) = (Arc::clone(&service), Arc::clone(&local), Arc::clone(&answering));
@@ -327,7 +329,12 @@ async fn connection<S: Service, I: AsyncRead + AsyncWrite + Unpin + Send + 'stat
         .half_close(true)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
-    let too_slow = pace.too_slow();
+    let too_slow = async {
+        tokio::select! {
+            () = pace.too_slow() => {}
+            () = pace.gone(&*socket) => {}
+        }
+    };
     let mut too_slow = pin!(too_slow);
     tokio::select! {
         biased;

@@ -6,6 +6,7 @@
 //! - the *writer*, one thread, takes all that is queued, numbers it, writes it, syncs once, and raises the tail;
 //! - [`Commit`] tells who waits for a ticket, through the [`Lane`] of their thread;
 //! - a [`Reader`] reads what is durable, in order; a [`Watch`] wakes it when something it wants has come;
+//! - [`lookup`] finds events by what stands in the indexes;
 //! - the *sweeper*, another thread, watches the free space and retires segments that nobody needs any more;
 //! - `state::State` keeps beside the log where each subscriber is, and what was refused.
 //!

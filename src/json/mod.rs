@@ -1,6 +1,6 @@
 //! JSON as bytes: is it well-formed, what stands at a pointer, and the same text on one line.
 //!
-//! Nothing here builds a tree: [`check`] runs over every body that comes in. Strictness is that of RFC 8259 and of
+//! [`check`] runs over every body that comes in, and builds nothing; only [`tree`](fn@tree) does. Strictness is that of RFC 8259 and of
 //! `JSON.parse`: UTF-8 without a byte order mark, one value, no trailing commas, no leading zeros, no raw control
 //! characters in strings. An escaped lone surrogate (`"\ud800"`) is accepted, as `JSON.parse` does. Numbers may be of
 //! any size. Of a key that comes twice, the last counts.
@@ -9,11 +9,13 @@ mod pointer;
 mod run;
 mod scan;
 mod text;
+mod tree;
 
 use std::fmt;
 
 pub use pointer::{InvalidPointer, Pointer, find};
 pub use text::text;
+pub use tree::{NoTree, Object, Tree, tree};
 
 /// How deeply arrays and objects may be nested; `[]` is one deep. RFC 8259 section 9 lets a reader set a limit.
 pub const MAX_DEPTH: usize = 128;

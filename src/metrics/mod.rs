@@ -204,6 +204,10 @@ pub struct SubscriberMetrics {
     pub oldest_owed: Decimal,
     /// Dead letters there are.
     pub dead: Gauge,
+    /// Events that were handed out again because somebody asked for it, and that were neither owed nor dead.
+    pub replayed: Counter,
+    /// Events that replays have still to do.
+    pub replay_remaining: Gauge,
     /// Whether the endpoint only fails and is probed at a slowing pace: 1 or 0.
     pub failing: Gauge,
 }
@@ -231,6 +235,8 @@ pub struct Subscribers {
     backlog: Family<OfSubscriber, Gauge>,
     oldest_owed: Family<OfSubscriber, Decimal>,
     dead: Family<OfSubscriber, Gauge>,
+    replayed: Family<OfSubscriber, Counter>,
+    replay_remaining: Family<OfSubscriber, Gauge>,
     failing: Family<OfSubscriber, Gauge>,
 }
 
@@ -250,6 +256,8 @@ impl Subscribers {
             backlog: Family::default(),
             oldest_owed: Family::default(),
             dead: Family::default(),
+            replayed: Family::default(),
+            replay_remaining: Family::default(),
             failing: Family::default(),
         }
     }
@@ -263,6 +271,12 @@ impl Subscribers {
         let oldest = self.oldest_owed.clone();
         registry.register_with_unit("oldest_owed", "age of the oldest event owed", Unit::Seconds, oldest);
         registry.register("dead_letters", "deliveries given up", self.dead.clone());
+        registry.register("replayed_events", "events handed out again that nobody was owed", self.replayed.clone());
+        registry.register(
+            "replay_remaining_events",
+            "events that replays have still to do",
+            self.replay_remaining.clone(),
+        );
         registry.register("subscriber_failing", "whether an endpoint only fails", self.failing.clone());
     }
 
@@ -281,6 +295,8 @@ impl Subscribers {
         let backlog = self.backlog.get_or_create(&of).clone();
         let oldest_owed = self.oldest_owed.get_or_create(&of).clone();
         let dead = self.dead.get_or_create(&of).clone();
+        let replayed = self.replayed.get_or_create(&of).clone();
+        let replay_remaining = self.replay_remaining.get_or_create(&of).clone();
         let failing = self.failing.get_or_create(&of).clone();
         let (name, attempts) = (name.to_owned(), self.attempts.clone());
         SubscriberMetrics {
@@ -296,6 +312,8 @@ impl Subscribers {
             backlog,
             oldest_owed,
             dead,
+            replayed,
+            replay_remaining,
             failing,
         }
     }
@@ -315,6 +333,8 @@ impl Subscribers {
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);
         self.dead.remove(&of);
+        self.replayed.remove(&of);
+        self.replay_remaining.remove(&of);
         self.failing.remove(&of);
     }
 }

@@ -48,6 +48,10 @@ pub const DEDUPE: Duration = DAY;
 pub const ROTATE_SIZE: u64 = 100 * MIB;
 /// `rotate.keep` of a file sink with a `rotate` table.
 pub const ROTATE_KEEP: u64 = 10;
+/// `backstage.notify_timeout`: as Backstage's own.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(55);
+/// `backstage.forget_idle`.
+pub const FORGET_IDLE: Duration = DAY;
 /// `timeout` of a webhook.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// `concurrency` of a webhook.
@@ -84,6 +88,8 @@ pub const MIN_FREE_RANGE: RangeInclusive<u64> = 0..=1 << 50;
 pub const TOLERANCE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 /// The size at which a file is put aside.
 pub const ROTATE_SIZE_RANGE: RangeInclusive<u64> = KIB..=1 << 50;
+/// A time after which a subscription nobody reads is forgotten.
+pub const FORGET_IDLE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=YEAR;
 /// Old files that are kept.
 pub const ROTATE_KEEP_RANGE: RangeInclusive<u64> = 0..=10_000;
 /// Attempts under way at once.

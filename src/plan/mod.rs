@@ -2,13 +2,14 @@
 //! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
 //!
 //! - `listen`: ingress and admin listener; `journal`: journal and log; `otlp`: traces.
-//! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
+//! - `backstage`: the event bus; `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
 //! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
 //! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
 //!
 //! Each takes what it can from its part of the tree, reports everything that is wrong there, and leaves the rest to
 //! the others: the result exists only if nobody found an error.
 
+mod backstage;
 pub mod defaults;
 mod journal;
 mod listen;
@@ -30,6 +31,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use crate::config::{Difference, Level, Report, Written};
+pub use backstage::Backstage;
+
 use crate::config::{Problems, Table};
 use crate::deliver::Subscriber;
 use crate::event::Millis;
@@ -80,6 +83,8 @@ pub struct Plan {
     pub keys: BTreeMap<TopicName, Vec<KeyLabel>>,
     /// Every subscriber, by name.
     pub subscribers: Vec<Subscriber>,
+    /// Backstage's event bus.
+    pub backstage: Option<Backstage>,
 }
 
 impl Plan {
@@ -128,7 +133,8 @@ impl Surroundings<'_> {
 }
 
 /// What is opened once, at the start.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 9] = [
+    "backstage.url",
     "ingress.listen",
     "ingress.max_connections",
     "ingress.header_timeout",
@@ -219,18 +225,16 @@ pub fn parse_in(text: &str, name: &str, around: &Surroundings<'_>) -> Result<Loa
 
 /// Reads all tables; `None` only if something was reported.
 fn read(file: &Table<'_>, around: &Surroundings<'_>) -> Option<Plan> {
-    let file = file.clone().only_and("", &["backstage"]);
-    if let Some(backstage) = file.get("backstage") {
-        backstage.mask();
-        backstage.wrong_key("this version has no Backstage event bus", "remove the table `[backstage]`");
-    }
+    let file = file.clone().only("");
     let ingress = listen::ingress(&file, around);
     let admin = listen::admin(&file, around, &ingress.listen);
     let journal = journal::read(&file, around, ingress.max_body);
     let log = journal::log(&file);
     let otlp = otlp::read(&file, around);
     let topics = topic::all(&file, around, &ingress);
+    let backstage = backstage::read(&file, around);
     let subscribers = subscriber::all(&file, around, &topics, &journal);
     let ingress = ingress.settings;
-    Some(Plan { ingress, admin, journal, log, otlp, topics: topics.good, keys: topics.keys, subscribers: subscribers? })
+    let (topics, keys) = (topics.good, topics.keys);
+    Some(Plan { ingress, admin, journal, log, otlp, topics, keys, subscribers: subscribers?, backstage })
 }

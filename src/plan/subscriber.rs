@@ -41,7 +41,7 @@ pub(super) fn all(
             let wanted = |subscriber: &Subscriber| {
                 subscriber.patterns.iter().any(|pattern| pattern.may_match_topic(name.as_str()))
             };
-            if !all.iter().any(wanted) {
+            if !all.iter().any(wanted) && !topics.bus {
                 table.warn("no subscriber wants this topic: its events are kept, and go nowhere", HOW);
             }
         }
@@ -106,6 +106,10 @@ fn pattern(value: &Value<'_>, topics: &Topics<'_>, names: &[&str]) -> Option<Pat
         }
     };
     let (topic, kind) = text.split_once('.').map_or((text, None), |(topic, kind)| (topic, Some(kind)));
+    if topics.bus && !names.iter().any(|name| pattern.may_match_topic(name)) {
+        // Whatever is published on the bus is a topic.
+        return Some(pattern);
+    }
     if !names.iter().any(|name| pattern.may_match_topic(name)) {
         let hint = match (suggest::nearest(topic, names.iter().copied()), kind) {
             (Some(near), Some(kind)) => format!("did you mean `{near}.{kind}`?"),

@@ -18,12 +18,14 @@ pub(super) struct Topics<'t> {
     pub(super) keys: BTreeMap<TopicName, Vec<KeyLabel>>,
     /// Every topic with its table, so that one mistake in a topic is not reported again of all who name it.
     pub(super) named: Vec<(TopicName, Table<'t>)>,
+    /// There is a bus, on which there may be any other topic.
+    pub(super) bus: bool,
 }
 
 /// Reads `[topics.*]`.
 pub(super) fn all<'t>(file: &Table<'t>, around: &Surroundings<'_>, ingress: &Way<'_>) -> Topics<'t> {
     const HOW: &str = "write `[topics.NAME]`";
-    let mut topics = Topics::default();
+    let mut topics = Topics { bus: file.has("backstage"), ..Topics::default() };
     let table = file.get("topics").and_then(|value| value.table(HOW));
     for value in table.iter().flat_map(Table::all) {
         let name = TopicName::parse(value.key());

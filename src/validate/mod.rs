@@ -19,7 +19,7 @@ use http::HeaderName;
 use uuid::Uuid;
 
 pub use self::doctor::is_readable_signature;
-pub use self::leak::shows_token;
+pub use self::leak::{Readings, shows_token};
 pub use crate::signature::{Algorithm, BuildError, Encoding, Rejection, Source};
 
 use self::handshake::Handshake;

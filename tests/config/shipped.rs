@@ -100,7 +100,7 @@ fn tables(shown: &mut BTreeSet<String>, name: &str, table: &DeTable<'_>) {
         let key = key.get_ref().as_ref();
         let below = match (name, key) {
             ("topics" | "subscribers", _) => format!("{name}.*"),
-            (_, "secret" | "token" | "verify_token") | ("headers", _) => "secret".to_owned(),
+            (_, "secret" | "token" | "tokens" | "verify_token") | ("headers", _) => "secret".to_owned(),
             (_, "secrets") => "secrets.*".to_owned(),
             (_, "event_type" | "delivery_id" | "timestamp" | "id") => "source".to_owned(),
             (_, "headers") => "headers".to_owned(),
@@ -155,6 +155,11 @@ fn the_reference_tells_the_defaults() {
     assert_eq!(format!("{:?}", shown.admin), format!("{:?}", bare.admin));
     assert_eq!(format!("{:?}", shown.journal), format!("{:?}", bare.journal));
     assert_eq!(format!("{:?}", shown.log), format!("{:?}", bare.log));
+
+    let bus = read("[backstage]\nurl = \"http://localhost:7007\"").backstage.expect("it is there").settings;
+    let mut reference = shown.backstage.take().expect("it is there").settings;
+    assert_eq!((reference.tokens.drain(..).count(), bare.backstage.is_none()), (1, true));
+    assert_eq!(format!("{reference:?}"), format!("{bus:?}"));
 
     let github = |plan: &Plan| {
         let topic = plan.topics.iter().find(|topic| topic.name.as_str() == "github").expect("there");

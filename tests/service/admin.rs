@@ -2,5 +2,7 @@
 
 mod events;
 mod guard;
+mod rejections;
 mod reload;
+mod steering;
 mod tail;

@@ -71,6 +71,28 @@ impl Client {
         Ok(Answer { status, headers, body: Vec::new() })
     }
 
+    /// Reads so many bytes of a body.
+    pub(crate) fn body(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok(body)
+    }
+
+    /// Reads the rest of a body in chunks, without its trailers.
+    pub(crate) fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let length = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+            let chunk = self.body(length + 2)?;
+            if length == 0 {
+                return Ok(whole);
+            }
+            whole.extend_from_slice(&chunk[..length]);
+        }
+    }
+
     /// Posts a body. `headers` are added to `host` and `content-length`.
     pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let mut request = Vec::with_capacity(body.len() + 512);

@@ -6,6 +6,7 @@ mod exactness;
 mod neighbours;
 mod order;
 mod poison;
+mod replay;
 mod retention;
 mod retries;
 mod starts;

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing is outside a test binary; `pub` is what its modules share")]
 
 mod admin;
+mod bus;
 mod client;
 mod crash;
 mod daemon;

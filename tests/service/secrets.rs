@@ -211,6 +211,36 @@ fn besiege(daemon: &Daemon) {
     }
 }
 
+/// What the API tells of the siege, and of the secrets: the requests themselves, and none of what was secret in them.
+fn inspect(daemon: &Daemon) {
+    let mut admin = Client::connect(&daemon.admin).expect("it listens");
+    let mut get = |path: &str| {
+        let token = CANARIES[12];
+        let head = format!("GET /api/v1/{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+        admin.send(head.as_bytes()).expect("sent");
+        let answer = admin.answer().expect("an answer");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_clean_answer(path, &answer);
+        serde_json::from_str::<serde_json::Value>(&answer.text()).expect("JSON")
+    };
+    let list = get("rejections?limit=500");
+    let list = list["rejections"].as_array().expect("a list");
+    assert!(list.len() > 30, "{}", list.len());
+    let mut faults = std::collections::BTreeSet::new();
+    for one in list {
+        let whole = get(&format!("rejections/{}", one["id"].as_str().expect("an id")));
+        let found = whole["findings"].as_array().expect("findings").iter();
+        faults.extend(found.map(|finding| finding["fault"].as_str().expect("a name").to_owned()));
+    }
+    for fault in ["token-shown", "retired-secret", "repeated-header", "not-json", "missing-signature", "token-cut"] {
+        assert!(faults.contains(fault), "{fault} is not among {faults:?}");
+    }
+    let secrets = get("secrets");
+    let matched = |one: &&serde_json::Value| one["matched"] != 0;
+    let secrets = secrets["secrets"].as_array().expect("a list");
+    assert_eq!((secrets.len(), secrets.iter().filter(matched).count()), (9, 8));
+}
+
 #[test]
 fn nothing_shows_a_secret_at_any_level() {
     let hook = refuser();
@@ -218,6 +248,7 @@ fn nothing_shows_a_secret_at_any_level() {
         let home = home(format, &hook);
         let daemon = home.start();
         besiege(&daemon);
+        inspect(&daemon);
         eventually("attempts have failed", || {
             daemon.log().iter().any(|line| line.contains("deliveries only fail")).then_some(())
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay::event::Seq;
 use forebay::journal::Settings;
-use forebay::sink::{Capacity, Refusal, Sink};
+use forebay::sink::{Capacity, Receipt, Refusal, Sink};
 
 use crate::offered_events::{Dice, settings};
 use crate::stage::{Arrived, Fake, Stage, eventually, name, subscriber};
@@ -16,7 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Refuses every event of some numbers once.
 fn fussy(number: usize, arrived: &Arc<Arrived>) -> Box<dyn Sink> {
     let judge = |delivery: &forebay::sink::Delivery| {
-        if delivery.event.seq.0.is_multiple_of(3) && delivery.attempt == 1 { Err(Refusal::default()) } else { Ok(()) }
+        if delivery.event.seq.0.is_multiple_of(3) && delivery.attempt == 1 {
+            Err(Refusal::default())
+        } else {
+            Ok(Receipt::default())
+        }
     };
     Box::new(Fake { takes: Duration::from_micros(300), judge: Box::new(judge), ..Fake::new(number, arrived) })
 }
@@ -125,7 +129,11 @@ async fn one_that_left_holds_nothing_and_is_remembered_while_it_is_owed() {
     let shown = stage.metrics.render();
     assert!(!shown.contains("\"ci\""), "its metrics are gone: {shown}");
     assert!(shown.contains("\"other\""));
-    assert_eq!(stage.state.dead("ci", 10).expect("read").len(), 1, "it is remembered");
+    assert_eq!(
+        deliveries.dead_letters(Some("ci"), None, 10, None).await.expect("told").dead.len(),
+        1,
+        "it is remembered"
+    );
 
     deliveries.replace(&[], vec![(subscriber("ci"), Box::new(Fake::new(1, &arrived)))], PATIENCE);
     eventually("it is back", || (stage.metric(&deliveries, dead) == Some(1)).then_some(())).await;

@@ -12,7 +12,7 @@ use forebay::journal::state::State;
 use forebay::journal::{Journal, Settings};
 use forebay::metrics::Metrics;
 use forebay::name::{Pattern, SubscriberName};
-use forebay::sink::{self, Capacity, Delivery, Outcome, Outcomes, Sink};
+use forebay::sink::{self, Capacity, Delivery, Outcome, Outcomes, Receipt, Sink};
 use tempfile::TempDir;
 
 use crate::offered_events::{Offered, opening, settings};
@@ -74,7 +74,7 @@ impl Fake {
             arrived: Arc::clone(arrived),
             takes: Duration::ZERO,
             capacity: Capacity { batch: 3, parallel: 2 },
-            judge: Box::new(|_| Ok(())),
+            judge: Box::new(|_| Ok(Receipt::default())),
         }
     }
 }

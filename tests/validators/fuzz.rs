@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use forebay::event::{Incoming, Millis};
+use forebay::validate::doctor::{Case, Known, diagnose};
 use forebay::validate::{Source, Validator, Verdict, kinds};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -112,6 +113,18 @@ proptest! {
         for validator in VALIDATORS.iter() {
             let _ = validator.sign(&url, &body, kind.as_deref(), Millis(now));
         }
+    }
+
+    #[test]
+    fn any_refusal_has_findings(incoming in incoming(), which in any::<prop::sample::Index>(), whole in any::<bool>()) {
+        let topics: Vec<_> = VALIDATORS.iter().map(|validator| Known { topic: validator.kind(), validator }).collect();
+        let validator = topics[which.index(topics.len())].validator;
+        let found = diagnose(Case { topics: &topics, validator, request: &incoming, whole, now: NOW });
+        let kind = validator.kind();
+        prop_assert!(!found.is_empty() && !format!("{found:?}").contains(secret(kind)), "{kind}: {found:?}");
+        let genuine = found[0].fault == "genuine-now";
+        let taken = !matches!(validator.check(copy(&incoming), NOW), Verdict::Refused(..));
+        prop_assert_eq!(genuine, taken, "{}: {:?}", kind, found);
     }
 
     /// A signed request with its headers and body put together anew: deeper than what no signature lets through.

@@ -12,7 +12,7 @@ use crate::route;
 use crate::sink::Delivery;
 
 /// Events are noted as begun this many ahead, so that it costs nothing for each.
-const BEGUN_AHEAD: u64 = 1024;
+pub(super) const BEGUN_AHEAD: u64 = 1024;
 
 /// What became of the event of a delivery that is owed.
 enum Found {
@@ -46,11 +46,15 @@ impl Worker {
             if batch.is_empty() {
                 batch = if self.due_first { self.take_new(size).await } else { self.take_due(size).await };
             }
+            let mut replay_at = None;
+            if batch.is_empty() {
+                (batch, replay_at) = self.take_replayed(size).await;
+            }
             if batch.is_empty() {
                 // One that is due and was not taken waits for what is under way, not for time.
                 let now = Millis::now();
                 let due = self.debts.next_due().filter(|due| *due > now || self.calls.is_empty());
-                pause = due.map(|due| until(due, now));
+                pause = due.map(|due| until(due, now)).into_iter().chain(replay_at).min();
                 break;
             }
             for delivery in &mut batch {

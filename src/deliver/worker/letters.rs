@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::command::{Found, Request};
 use super::{MAX_OWED, REST, Worker};
 use crate::event::{Millis, Seq};
-use crate::journal::state::letters::{Fate, Stretch, Which};
+use crate::journal::state::letters::{Fate, Step, Stretch, Which};
 
 /// So many are taken up at a time; and while there are fewer among the debts than that, more are taken up, however many
 /// debts there are.
@@ -102,21 +102,26 @@ impl Worker {
             Ok(step) => step,
             Err(error) => return decision.answer_with(Err(error)),
         };
-        self.metrics.dead.dec_by(step.count.cast_signed());
         match fate {
-            Fate::CalledBack => {
-                self.recalled.count += step.count;
-                let oldest = [self.recalled.oldest, step.oldest].into_iter().flatten().min();
-                self.recalled.oldest = oldest;
-                self.breaker.hurry(Instant::now());
+            Fate::CalledBack => self.called_back(step),
+            Fate::Dropped => {
+                self.metrics.dead.dec_by(step.count.cast_signed());
+                self.metrics.dropped.inc_by(step.count);
             }
-            Fate::Dropped => drop(self.metrics.dropped.inc_by(step.count)),
         }
         if decision.done(step.count, step.next) {
             decision.answer_with(Ok(()));
         } else {
             self.decisions.push_front(decision);
         }
+    }
+
+    /// Some dead letters are owed again, and wait in the state.
+    pub(super) fn called_back(&mut self, step: Step) {
+        self.metrics.dead.dec_by(step.count.cast_signed());
+        self.recalled.count += step.count;
+        self.recalled.oldest = [self.recalled.oldest, step.oldest].into_iter().flatten().min();
+        self.breaker.hurry(Instant::now());
     }
 
     /// Takes up some of those that were called back, if nothing else is due. Many that are refused again must leave room

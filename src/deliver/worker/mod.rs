@@ -2,7 +2,7 @@
 //!
 //! - [`command`] is what it is told while it works;
 //! - [`letters`] is what operators do with its dead letters;
-//! - [`hand_out`] chooses what goes to the sink next;
+//! - [`hand_out`] chooses what goes to the sink next; [`replay`] is what goes again when there is nothing else;
 //! - [`settle`] is what follows: delivered, owed or dead, and noting it.
 //!
 //! All that a worker knows lives in one task; nothing else changes it. Order of things, so that a crash repeats and
@@ -12,6 +12,7 @@
 pub(super) mod command;
 mod hand_out;
 pub(super) mod letters;
+mod replay;
 mod settle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use super::breaker::Breaker;
 use super::keeper::Shown;
 use super::owed::Debts;
 use super::recent::Recent;
+use super::replay::Replays;
 use super::status::Status;
 use super::{Order, Subscriber};
 use crate::event::{Millis, Seq};
@@ -35,6 +37,7 @@ use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
 use command::{Course, ENDED, Told};
 use letters::Decision;
+use replay::Replaying;
 
 /// Refused deliveries a subscriber may owe before it reads on.
 const MAX_OWED: usize = 10_000;
@@ -101,6 +104,7 @@ pub(super) struct Worker {
     /// Whose turn it is: what is due, or what is new.
     due_first: bool,
     backlog: Backlog,
+    replaying: Replaying,
 }
 
 /// Everything a worker is made of.
@@ -112,6 +116,7 @@ pub(super) struct Parts {
     pub state: State,
     pub metrics: SubscriberMetrics,
     pub status: Arc<Status>,
+    pub replays: Arc<Replays>,
     /// Where it begins if it is new.
     pub from: Seq,
     /// Holds everything from there on, or from where it was.
@@ -121,7 +126,7 @@ pub(super) struct Parts {
 impl Worker {
     /// Takes up where the last run left off.
     pub(super) fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { subscriber, sink, journal, state, metrics, status, from, hold } = parts;
+        let Parts { subscriber, sink, journal, state, metrics, status, replays, from, hold } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
         let memory = state.recall(name)?;
@@ -154,6 +159,7 @@ impl Worker {
             reader: journal.reader(Position { seq: saved.next, place: None }),
             backlog: Backlog::begin(&journal, &subscriber, saved.next, &watch),
             watch,
+            replaying: Replaying::new(replays),
             next: saved.next,
             peeked: None,
             under_way: BTreeMap::new(),
@@ -185,6 +191,7 @@ impl Worker {
         // What is shown from the start on must not look as if there were nothing to do.
         worker.peek();
         worker.show();
+        worker.replaying.join(&worker.subscriber, &worker.status);
         Ok(worker)
     }
 
@@ -225,6 +232,7 @@ impl Worker {
             let give_up_at = if let Course::Stop(until) = course { until } else { None };
             let mut pause = None;
             if !stopping {
+                self.turn_replays();
                 self.decide().await;
                 if paused {
                     // It goes on counting what it owes.
@@ -259,6 +267,7 @@ impl Worker {
                 }
                 position = self.watch.rest(self.journal.commit(), self.next), if may_rest => Some(position),
                 () = tokio::time::sleep_until(wake_at.into()) => None,
+                () = self.replaying.rung() => None,
                 request = told.hear(self.decisions.len() < MAX_DECISIONS) => {
                     if let Some(request) = request {
                         self.asked(request);
@@ -276,9 +285,12 @@ impl Worker {
         // An orderly end: what was under way has ended or is abandoned, and nothing is suspect at the next start.
         self.saved.begun = Seq(0);
         self.crashes = 0;
+        self.leave_replay();
         self.unsettled = Some(Instant::now());
         self.settle();
         self.journal.unwatch(&self.watch);
+        // Nobody delivers beside a successor.
+        self.calls.shutdown().await;
         self.recent
     }
 

@@ -28,16 +28,20 @@ impl Worker {
         // Whatever was alone was all there was.
         self.alone = false;
         let mut refused = false;
+        self.replaying.call_ended(batch[0].event.seq);
         for (delivery, outcome) in batch.into_iter().zip(outcomes) {
             // Each took as long as the call that it was in.
             self.metrics.attempt_seconds.observe(took.as_secs_f64());
-            let begun = self.under_way.remove(&delivery.event.seq);
+            let begun = self.under_way.remove(&delivery.event.seq).map(|(_, position)| position);
+            let replayed = self.replaying.ended(delivery.event.seq, outcome.is_err());
+            let since = replayed.map(|_| now);
+            self.metrics.replayed.inc_by(replayed.is_some().into());
             match outcome {
                 Ok(receipt) => self.delivered(&delivery, receipt, now, took),
                 Err(refusal) => {
                     refused = true;
-                    self.refused(&delivery, &refusal, now, took);
-                    if let Some((_, position)) = begun {
+                    self.refused(&delivery, &refusal, (now, took), since);
+                    if let Some(position) = begun.or(replayed) {
                         self.debts.place(position);
                     }
                 }
@@ -75,7 +79,14 @@ impl Worker {
         }
     }
 
-    fn refused(&mut self, delivery: &Delivery, refusal: &Refusal, now: Millis, took: Duration) {
+    /// `since`: when it was begun anew, if this was the first attempt since then.
+    fn refused(
+        &mut self,
+        delivery: &Delivery,
+        refusal: &Refusal,
+        (now, took): (Millis, Duration),
+        since: Option<Millis>,
+    ) {
         self.metrics.refused(refusal.label);
         self.status.failed(now, &refusal.reason);
         if self.breaker.is_first_refusal() {
@@ -102,7 +113,8 @@ impl Worker {
             answer: refusal.answer.to_vec(),
             took: Some(took),
         });
-        let before = self.debts.get(event.seq).cloned().unwrap_or_else(|| Owed::of(event));
+        let anew = || Owed { spent: delivery.attempt - 1, since, ..Owed::of(event) };
+        let before = self.debts.get(event.seq).cloned().unwrap_or_else(anew);
         let mut owed = Owed {
             attempts: delivery.attempt,
             due: now,
@@ -162,8 +174,9 @@ impl Worker {
         }
         self.saved = Cursor { next, begun: self.saved.begun.max(next), crashes: self.crashes };
         self.change.cursor = Some(self.saved);
-        let hold = Some((Arc::clone(&self.hold), next));
-        self.state.change(self.subscriber.name.as_str(), std::mem::take(&mut self.change), hold);
+        let mut holds = self.note_replay();
+        holds.push((Arc::clone(&self.hold), next));
+        self.state.change(self.subscriber.name.as_str(), std::mem::take(&mut self.change), holds);
         self.unsettled = None;
     }
 

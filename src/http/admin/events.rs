@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::AdminDoor;
@@ -49,7 +49,10 @@ impl Browse {
     }
 
     /// Does what takes time or waits for the disk, on a thread for that.
-    async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Trouble> {
         let failed = |why: &dyn std::fmt::Display| Trouble::Failed(format!("cannot look into the journal: {why}"));
         let turn = Arc::clone(&self.looking).acquire_owned().await.map_err(|error| failed(&error))?;
         let work = move || {
@@ -99,13 +102,13 @@ pub(super) fn summary(found: &Found, refused: Refused) -> EventSummary {
 }
 
 /// What there is of an event: what is known of it, and the event itself while the log has it or somebody is owed it.
-struct Known {
-    found: Found,
-    event: Option<Event>,
+pub(super) struct Known {
+    pub(super) found: Found,
+    pub(super) event: Option<Event>,
 }
 
 /// The event whose id stands in the path.
-async fn known(door: &AdminDoor, asked: &Asked) -> Result<Known, Trouble> {
+pub(super) async fn known(door: &AdminDoor, asked: &Asked) -> Result<Known, Trouble> {
     let word = asked.word(0);
     // Other ways to write a UUID are none to look for one.
     let id = Uuid::try_parse(word).ok().filter(|_| word.len() == uuid::fmt::Hyphenated::LENGTH).map(EventId);
@@ -133,13 +136,14 @@ pub(super) async fn show(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trou
     let refused = door.browse.state.refused(vec![found.seq]).await.map_err(Trouble::Failed)?;
     let summary = summary(&found, refused.get(&found.seq).copied().unwrap_or_default());
     let headers = event.as_ref().map(|event| joined(&event.headers)).unwrap_or_default();
+    let deliveries = door.desk.trace(found.seq, &found.topic, found.kind.as_deref()).await?;
     json(&Shown {
         summary,
         content_type: headers.get("content-type").cloned(),
         headers,
         body_bytes: event.as_ref().map_or(0, |event| event.body.len() as u64),
         retained: event.is_some(),
-        deliveries: Vec::new(),
+        deliveries,
     })
 }
 
@@ -158,22 +162,27 @@ fn joined(headers: &Headers) -> BTreeMap<String, String> {
     all
 }
 
+/// A body whose turn ends when it is sent.
+struct Turn {
+    body: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Turn {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
 pub(super) async fn body(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trouble> {
     asked.only(&[])?;
-    let Ok(turn) = Arc::clone(&door.browse.bodies).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&door.browse.bodies).try_acquire_owned() else {
         return Err(Trouble::Unavailable("too many bodies are being read at once: try again".into()));
     };
     let Some(event) = known(door, asked).await?.event else {
         return Err(Trouble::Gone("retention has removed the body, or it is damaged".into()));
     };
-    /// A body whose turn ends when it is sent.
-    struct Turn(Bytes, #[expect(dead_code, reason = "held")] tokio::sync::OwnedSemaphorePermit);
-    impl AsRef<[u8]> for Turn {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-    let mut answer = Response::new(Body::from(Bytes::from_owner(Turn(event.body, turn))));
+    let mut answer = Response::new(Body::from(Bytes::from_owner(Turn { body: event.body, _permit: permit })));
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(harmless(event.headers.get("content-type"))));

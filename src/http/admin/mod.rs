@@ -9,15 +9,18 @@
 //!
 //! [`guard`] decides who may ask. Nothing here is fast or has to be: it has a thread of its own.
 
+mod dead;
 mod events;
 mod guard;
 mod openapi;
 mod page;
 mod rejections;
+mod replay;
 mod request;
 mod routes;
 mod secrets;
 mod settings;
+mod subscribers;
 mod tail;
 mod topics;
 mod wanted;
@@ -32,7 +35,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{Desk, Later, Trouble};
+pub use desk::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
 pub use events::Browse;
 pub use guard::Guard;
 
@@ -40,6 +43,7 @@ use super::answer::Body as AnswerBody;
 use super::ingest::Ingest;
 use super::reply::{self, Answer};
 use super::server::Service;
+use crate::journal::state::letters::Fate;
 use request::Asked;
 pub(in crate::http) use request::percent;
 use routes::{Call, Found};
@@ -133,6 +137,18 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Subscribers => subscribers::list(self, asked).await,
+            Call::Subscriber => subscribers::show(self, asked).await,
+            Call::Pause => subscribers::pause(self, asked, true).await,
+            Call::Resume => subscribers::pause(self, asked, false).await,
+            Call::Dead => dead::list(self, asked).await,
+            Call::DeadRetry => dead::decide(self, asked, Fate::CalledBack).await,
+            Call::DeadDrop => dead::decide(self, asked, Fate::Dropped).await,
+            Call::Replay => replay::begin(self, asked).await,
+            Call::EventReplay => replay::begin_one(self, asked).await,
+            Call::Replays => replay::list(self, asked),
+            Call::OneReplay => replay::show(self, asked),
+            Call::CancelReplay => replay::cancel(self, asked).await,
             Call::Rejections => rejections::list(self, asked),
             Call::Rejection => rejections::show(self, asked).await,
             Call::Secrets => secrets::list(self, asked),

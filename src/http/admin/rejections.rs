@@ -15,12 +15,19 @@ use crate::http::rejections::redact::Redactor;
 use crate::http::reply::Answer;
 
 pub(super) fn list(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trouble> {
-    asked.only(&["topic", "limit"])?;
+    asked.only(&["topic", "limit", "before"])?;
     let limit = usize::try_from(asked.limit()?).unwrap_or(usize::MAX);
+    let before = match asked.get("before") {
+        Some(text) => text.parse().map_err(|_| Trouble::Input("`before` is the `next` of an answer".into()))?,
+        None => u64::MAX,
+    };
     let site = door.ingest.site();
     let redactor = Redactor::new(site.topics());
-    let rejections = door.ingest.rejections().list(asked.get("topic"), limit);
-    json(&Rejections { rejections: rejections.iter().map(|rejected| summary(rejected, &redactor)).collect() })
+    // One more than is shown tells whether there are more.
+    let found = door.ingest.rejections().list(asked.get("topic"), before, limit + 1);
+    let next = if found.len() > limit { Some(found[limit - 1].number.to_string()) } else { None };
+    let shown = found.iter().take(limit).map(|rejected| summary(rejected, &redactor));
+    json(&Rejections { rejections: shown.collect(), next })
 }
 
 pub(super) async fn show(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trouble> {
@@ -30,9 +37,14 @@ pub(super) async fn show(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trou
         Trouble::NotFound("there is no such rejection: only the last ones are kept, and none over a restart".into())
     })?;
     let ingest = Arc::clone(&door.ingest);
-    let one_at_a_time = door.ingest.rejections().diagnosing.lock().await;
-    let shown = tokio::task::spawn_blocking(move || whole(&ingest, &rejected)).await;
-    drop(one_at_a_time);
+    let one_at_a_time = Arc::clone(&door.ingest.rejections().diagnosing).lock_owned().await;
+    let work = move || {
+        let whole = whole(&ingest, &rejected);
+        // Only now: whoever asked may be gone, and the work goes on.
+        drop(one_at_a_time);
+        whole
+    };
+    let shown = tokio::task::spawn_blocking(work).await;
     json(&shown.map_err(|_| Trouble::Failed("the diagnosis did not come to its end".into()))?)
 }
 

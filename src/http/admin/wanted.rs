@@ -21,18 +21,22 @@ pub(super) struct Wanted<'a> {
     pub(super) q: Option<&'a str>,
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
     /// What that means now.
     pub(super) fn query(self, now: Millis) -> Result<Query, Trouble> {
+        Query::new(self.terms(now)?).map_err(|error| Trouble::Input(error.to_string()))
+    }
+
+    /// The same with the moments it names, unread otherwise.
+    pub(super) fn terms(self, now: Millis) -> Result<Terms<'a>, Trouble> {
         let moment = |name, text: Option<&str>| text.map(|text| moment(name, text, now)).transpose();
-        let terms = Terms {
+        Ok(Terms {
             topic: self.topic,
             kind: self.kind,
             since: moment("since", self.since)?,
             until: moment("until", self.until)?,
             text: self.q,
-        };
-        Query::new(terms).map_err(|error| Trouble::Input(error.to_string()))
+        })
     }
 }
 

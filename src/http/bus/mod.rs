@@ -36,6 +36,9 @@ use keys::PluginKeys;
 /// The largest body of a call, in bytes: as much as Backstage takes.
 const MAX_BODY: u64 = 5 * 1024 * 1024;
 
+/// What a probe is answered.
+const OK: &str = r#"{"status":"ok"}"#;
+
 /// The most readers that wait at once.
 const MAX_READERS: usize = 20_000;
 
@@ -177,7 +180,12 @@ impl BusDoor {
         closed: bool,
     ) -> Result<Answer, Request<Body>> {
         let site = self.site.load_full();
-        let Some(asked) = site.find(request.uri().path()) else { return Err(request) };
+        let path = request.uri().path();
+        if let "/.backstage/health/v1/readiness" | "/.backstage/health/v1/liveness" = path {
+            let ready = !closed || path.ends_with("liveness");
+            return Ok(if ready { super::reply::json(StatusCode::OK, OK) } else { Refusal::NoRoom.answer(false) });
+        }
+        let Some(asked) = site.find(path) else { return Err(request) };
         let wanted = match asked {
             Asked::Publish => Method::POST,
             Asked::Subscription(_) => Method::PUT,

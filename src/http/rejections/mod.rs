@@ -55,10 +55,10 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// One of which nothing but the head was read; who sent it is not asked.
-    pub(super) fn head<B>(request: &'a Request<B>, peer: Option<IpAddr>) -> Self {
+    /// One of which nothing but the head was read.
+    pub(super) fn head<B>(request: &'a Request<B>, peer: Option<IpAddr>, client: Option<IpAddr>) -> Self {
         let target = request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-        Self { method: request.method(), target, headers: request.headers(), peer, client: peer, body: None }
+        Self { method: request.method(), target, headers: request.headers(), peer, client, body: None }
     }
 
     /// One that was read whole.
@@ -86,7 +86,7 @@ pub(super) struct Cause<'a> {
 pub(super) struct Rejected {
     pub(super) id: Uuid,
     /// Its place in the order they came in.
-    number: u64,
+    pub(super) number: u64,
     pub(super) time: Millis,
     pub(super) topic: Box<str>,
     pub(super) status: u16,
@@ -147,7 +147,7 @@ pub(super) struct Rejections {
     bodies: AtomicUsize,
     ring: Mutex<Ring>,
     /// One diagnosis at a time: it may take a processor for a second.
-    pub(super) diagnosing: tokio::sync::Mutex<()>,
+    pub(super) diagnosing: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -171,7 +171,7 @@ impl Rejections {
             requests: AtomicUsize::new(keep.requests),
             bodies: AtomicUsize::new(keep.bodies),
             ring: Mutex::default(),
-            diagnosing: tokio::sync::Mutex::default(),
+            diagnosing: Arc::default(),
         }
     }
 
@@ -201,12 +201,13 @@ impl Rejections {
         drop(gone);
     }
 
-    /// The newest first, of one topic or of all.
-    pub(super) fn list(&self, topic: Option<&str>, limit: usize) -> Vec<Arc<Rejected>> {
+    /// The newest first, of one topic or of all; `before`: only those with a lower number.
+    pub(super) fn list(&self, topic: Option<&str>, before: u64, limit: usize) -> Vec<Arc<Rejected>> {
         let mut found: Vec<_> = {
             let ring = self.ring();
             let groups = ring.groups.iter().filter(|(name, _)| topic.is_none_or(|topic| topic == &***name));
-            groups.flat_map(|(_, group)| group.list.iter().rev().take(limit)).cloned().collect()
+            let earlier = |rejected: &&Arc<Rejected>| rejected.number < before;
+            groups.flat_map(|(_, group)| group.list.iter().rev().filter(earlier).take(limit)).cloned().collect()
         };
         found.sort_unstable_by_key(|rejected| std::cmp::Reverse(rejected.number));
         found.truncate(limit);
@@ -319,7 +320,7 @@ mod tests {
     }
 
     fn targets(ring: &Rejections, topic: Option<&str>, limit: usize) -> Vec<String> {
-        ring.list(topic, limit).iter().map(|rejected| rejected.target.to_string()).collect()
+        ring.list(topic, u64::MAX, limit).iter().map(|rejected| rejected.target.to_string()).collect()
     }
 
     #[test]
@@ -333,19 +334,21 @@ mod tests {
         assert_eq!(targets(&ring, Some("quiet"), 10), ["/q"]);
         assert_eq!(targets(&ring, Some("other"), 10), [""; 0]);
         assert_eq!(targets(&ring, None, 2), ["/999", "/998"]);
-        let [loud, .., quiet] = &ring.list(None, 10)[..] else { panic!("four are kept") };
+        let earlier = ring.list(None, 1001, 2);
+        assert_eq!(earlier.iter().map(|rejected| rejected.number).collect::<Vec<_>>(), [1000, 999]);
+        let [loud, .., quiet] = &ring.list(None, u64::MAX, 10)[..] else { panic!("four are kept") };
         assert_eq!((&quiet.body[..], quiet.length, quiet.is_whole()), (&b"abc"[..], Some(3), true));
         assert_eq!((&loud.body[..], loud.length, loud.is_whole()), (&b"abc"[..], Some(4), false));
         assert_eq!(ring.find(quiet.id).map(|found| found.number), Some(1));
         assert_eq!(quiet.id.get_version_num(), 7);
         assert_eq!(quiet.request().headers.len(), 2);
         refuse(&ring, "", "/nowhere", b"");
-        assert_eq!(ring.list(Some(""), 1)[0].request().headers.len(), 1, "of no topic only the host is kept");
+        assert_eq!(ring.list(Some(""), u64::MAX, 1)[0].request().headers.len(), 1, "of no topic only the host is kept");
         ring.change(Keep { requests: 1, bodies: 0 });
-        assert_eq!(ring.list(None, 10).len(), 1);
+        assert_eq!(ring.list(None, u64::MAX, 10).len(), 1);
         ring.change(Keep { requests: 0, bodies: 0 });
         refuse(&ring, "loud", "/after", b"x");
-        assert!(ring.list(None, 10).is_empty());
+        assert!(ring.list(None, u64::MAX, 10).is_empty());
         assert_eq!(ring.ring().bytes, 0);
     }
 
@@ -361,7 +364,7 @@ mod tests {
         assert!(kept <= MAX_BYTES && kept > MAX_BYTES / 2, "{kept}");
         assert_eq!(targets(&ring, Some("small"), 10), ["/small"]);
         refuse(&ring, "large", &"/é".repeat(MAX_TARGET), b"");
-        assert!(ring.list(None, 1)[0].target.len() <= MAX_TARGET);
+        assert!(ring.list(None, u64::MAX, 1)[0].target.len() <= MAX_TARGET);
     }
 
     #[test]

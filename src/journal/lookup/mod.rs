@@ -5,10 +5,11 @@
 //! instead; where that is gone too, what is left is found.
 
 mod query;
-mod shelf;
 mod span;
+mod stretches;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,11 +17,12 @@ use std::ops::{ControlFlow, Range};
 
 pub use query::{BadTerms, MAX_TEXT, Query, Terms};
 pub(super) use span::Span;
+pub use stretches::{Stretch, Stretches};
 
 use super::index::Entry;
 use super::{Journal, Position, codec};
 use crate::event::{Event, EventId, Millis, Seq};
-use shelf::Shelf;
+use volume::Volume;
 
 /// No search begins with another index after this many entries, a second or less of work.
 const MAX_EXAMINED: usize = 1_000_000;
@@ -48,7 +50,7 @@ pub struct Found {
 }
 
 impl Found {
-    fn new(entry: &Entry<'_>, shelf: &Shelf) -> Self {
+    fn new(entry: &Entry<'_>, volume: &Volume) -> Self {
         let mut found = Self {
             seq: entry.seq,
             id: entry.id,
@@ -59,12 +61,12 @@ impl Found {
             size: 0,
             position: Position { seq: entry.seq, place: None },
         };
-        found.become_that(entry, shelf);
+        found.become_that(entry, volume);
         found
     }
 
     /// Turns into another, in the memory of this one: a search may come upon very many before it knows the newest.
-    fn become_that(&mut self, entry: &Entry<'_>, shelf: &Shelf) {
+    fn become_that(&mut self, entry: &Entry<'_>, volume: &Volume) {
         let refill = |slot: &mut Option<String>, text: &str| match slot {
             Some(slot) if !text.is_empty() => text.clone_into(slot),
             _ => *slot = Some(text.to_owned()).filter(|text| !text.is_empty()),
@@ -73,7 +75,7 @@ impl Found {
         entry.topic.clone_into(&mut self.topic);
         refill(&mut self.kind, entry.kind);
         refill(&mut self.delivery_id, entry.delivery_id);
-        let place = shelf.segment.as_ref().map(|segment| (segment.base, entry.offset));
+        let place = volume.segment.as_ref().map(|segment| (segment.base, entry.offset));
         self.position = Position { seq: entry.seq, place };
     }
 
@@ -117,8 +119,8 @@ impl Query {
         self.matches(entry.topic, entry.kind(), entry.time, entry.id, delivery_id)
     }
 
-    fn may_match_in(&self, shelf: &Shelf) -> bool {
-        shelf.span.is_none_or(|span| self.may_be_within(span.times.0, span.times.1))
+    fn may_match_in(&self, volume: &Volume) -> bool {
+        volume.span.is_none_or(|span| self.may_be_within(span.times.0, span.times.1))
     }
 }
 
@@ -126,17 +128,17 @@ impl Journal {
     /// What is known of the event of an id. Of one that retention has removed, as long as its delivery id is remembered.
     #[must_use]
     pub fn find(&self, id: EventId) -> Option<Found> {
-        let mut shelves = shelf::all(&self.shared);
-        shelves.retain(|shelf| shelf.span.is_none_or(|span| span.may_have(id)));
+        let mut volumes = volume::all(&self.shared);
+        volumes.retain(|volume| volume.span.is_none_or(|span| span.may_have(id)));
         // Where it may be before where nothing is known: seldom are both needed.
-        shelves.sort_by_key(|shelf| shelf.span.is_none());
+        volumes.sort_by_key(|volume| volume.span.is_none());
         let mut found = None;
-        for shelf in shelves {
-            shelf.walk(&self.shared, &mut |entry| {
+        for volume in volumes {
+            volume.walk(&self.shared, &mut |entry| {
                 if entry.id != id {
                     return ControlFlow::Continue(());
                 }
-                found = Some(Found::new(entry, &shelf));
+                found = Some(Found::new(entry, &volume));
                 ControlFlow::Break(())
             });
             if found.is_some() {
@@ -177,19 +179,19 @@ impl Journal {
 
     fn search_within(&self, most: usize, query: &Query, before: Option<Seq>, limit: usize) -> Page {
         let before = before.unwrap_or(Seq(u64::MAX));
-        let shelves = shelf::all(&self.shared);
+        let volumes = volume::all(&self.shared);
         let mut candidates =
-            shelves.iter().rev().filter(|shelf| shelf.base < before && query.may_match_in(shelf)).peekable();
+            volumes.iter().rev().filter(|volume| volume.base < before && query.may_match_in(volume)).peekable();
         let (mut page, mut examined, limit) = (Page::default(), 0, limit.max(1));
-        while let Some(shelf) = candidates.next() {
+        while let Some(volume) = candidates.next() {
             let mut newest = Newest { found: VecDeque::new(), limit: limit - page.events.len(), dropped: false };
-            shelf.walk(&self.shared, &mut |entry| {
+            volume.walk(&self.shared, &mut |entry| {
                 if entry.seq >= before {
                     return ControlFlow::Break(());
                 }
                 examined += 1;
                 if query.matches_entry(entry) {
-                    newest.add(entry, shelf);
+                    newest.add(entry, volume);
                 }
                 ControlFlow::Continue(())
             });
@@ -199,7 +201,7 @@ impl Journal {
                 break;
             }
             if page.events.len() >= limit || examined >= most {
-                page.next = candidates.peek().map(|_| shelf.base);
+                page.next = candidates.peek().map(|_| volume.base);
                 break;
             }
         }
@@ -210,12 +212,12 @@ impl Journal {
     #[must_use]
     pub fn count_matching(&self, query: &Query, range: Range<u64>) -> u64 {
         let mut count = 0;
-        for shelf in shelf::all(&self.shared) {
-            let apart = shelf.segment.is_none() || shelf.last.0 < range.start || shelf.base.0 >= range.end;
-            if apart || !query.may_match_in(&shelf) {
+        for volume in volume::all(&self.shared) {
+            let apart = volume.segment.is_none() || volume.last.0 < range.start || volume.base.0 >= range.end;
+            if apart || !query.may_match_in(&volume) {
                 continue;
             }
-            shelf.walk(&self.shared, &mut |entry| {
+            volume.walk(&self.shared, &mut |entry| {
                 if entry.seq.0 >= range.end {
                     return ControlFlow::Break(());
                 }
@@ -237,13 +239,13 @@ struct Newest {
 }
 
 impl Newest {
-    fn add(&mut self, entry: &Entry<'_>, shelf: &Shelf) {
+    fn add(&mut self, entry: &Entry<'_>, volume: &Volume) {
         let found = if self.found.len() < self.limit {
-            Found::new(entry, shelf)
+            Found::new(entry, volume)
         } else {
             self.dropped = true;
             let Some(mut oldest) = self.found.pop_front() else { return };
-            oldest.become_that(entry, shelf);
+            oldest.become_that(entry, volume);
             oldest
         };
         self.found.push_back(found);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::fmt::Hyphenated;
 
-use crate::event::{EventId, Millis};
+use crate::event::{Event, EventId, Millis};
 use crate::name::{NameError, Pattern};
 
 /// The most bytes of a free text.
@@ -103,6 +103,13 @@ impl Query {
                     || [kind, delivery_id].into_iter().flatten().any(|t| text.is_in(t))
                     || text.is_in_id(id)
             })
+    }
+
+    /// The same of an event that is at hand whole.
+    #[must_use]
+    pub fn takes(&self, event: &Event) -> bool {
+        let (kind, delivery_id) = (event.kind.as_deref(), event.delivery_id.as_deref());
+        self.matches(&event.topic, kind, event.time, event.id, delivery_id)
     }
 
     /// Whether an event of this topic and type could be looked for: the part of the question that needs no more.

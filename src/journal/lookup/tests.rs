@@ -106,7 +106,7 @@ impl Library {
         let n = self.made;
         let topic = ["github", "gitlab", "bitbucketCloud"][usize::try_from(n % 3).expect("small")];
         let kind = [None, Some("push"), Some("repo:push"), Some("pull")][usize::try_from(n / 3 % 4).expect("small")];
-        let delivery_id = (n % 5 != 0).then(|| format!("Delivery-{n}"));
+        let delivery_id = (!n.is_multiple_of(5)).then(|| format!("Delivery-{n}"));
         // The clock goes on, and back an hour every hundred events.
         let count = i64::try_from(n).expect("small");
         let time = Millis(BEGIN + count * 1000 - count / 100 * 3_600_000);
@@ -174,7 +174,9 @@ fn query(terms: Terms<'_>) -> Query {
 
 /// But for their places.
 fn plain(mut all: Vec<Found>) -> Vec<Found> {
-    all.iter_mut().for_each(|found| found.position.place = None);
+    for found in &mut all {
+        found.position.place = None;
+    }
     all
 }
 
@@ -195,6 +197,22 @@ fn queries() -> Vec<Query> {
     ]
 }
 
+/// The numbers of what is looked for and comes from 50 to below 150, read by the stretches in which it is.
+fn read_again(journal: &Journal, query: &Query) -> Vec<Seq> {
+    let Stretches { stretches, count, gone } = journal.stretches(50..150, query, &|_, _| true);
+    let mut seqs = Vec::new();
+    for Stretch { first, last } in stretches {
+        let mut reader = journal.reader(first);
+        while reader.next_seq() <= last {
+            let event = reader.next(&mut |_, _| true).expect("readable").expect("it is there").event;
+            assert!(event.seq > first.seq || query.takes(&event), "a stretch begins with one that is looked for");
+            seqs.extend(Some(event.seq).filter(|_| query.takes(&event)));
+        }
+    }
+    assert_eq!((seqs.len() as u64, gone), (count, 0));
+    seqs
+}
+
 fn check(library: &Library) {
     for query in queries() {
         let expected = library.expected(&query);
@@ -203,7 +221,9 @@ fn check(library: &Library) {
             assert_eq!(plain(found), expected, "{query:?} in pages of {limit}, {most} at once");
         }
         let count = library.journal().count_matching(&query, 50..150);
-        assert_eq!(count, expected.iter().filter(|found| (50..150).contains(&found.seq.0)).count() as u64);
+        let within = expected.iter().filter(|found| (50..150).contains(&found.seq.0));
+        assert_eq!(count, within.clone().count() as u64);
+        assert_eq!(read_again(library.journal(), &query), within.rev().map(|found| found.seq).collect::<Vec<_>>());
     }
     for recorded in library.recorded.iter().step_by(7) {
         let found = library.journal().find(recorded.id).expect("it is there");
@@ -277,6 +297,8 @@ fn what_retention_removed_is_known_and_said_to_be_gone() {
         assert!(library.journal().event(gone.seq).expect("readable").is_none());
         let kept = 200 - (earliest.0 - 1);
         assert_eq!(library.journal().count_matching(&Query::default(), 0..u64::MAX), kept, "of those that are there");
+        let stretches = library.journal().stretches(0..u64::MAX, &Query::default(), &|_, _| true);
+        assert_eq!((stretches.count, stretches.gone), (kept, 200 - kept));
         library.restart();
     }
     // Of an index alone, what stands before the damage is left.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Attempt, Owed, State, Unconfigured};
 use crate::event::{EventId, Millis, Seq};
+use crate::name::Pattern;
 
 /// Which dead letters of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub struct Place {
 pub struct Wish {
     /// Those of one subscriber.
     pub subscriber: Option<String>,
-    /// Those of events of one topic. Those whose topic is not known are there as well.
-    pub topic: Option<String>,
+    /// Those of events of some topics and types. Those whose topic is not known are there as well.
+    pub topic: Option<Pattern>,
     /// Those behind that place.
     pub before: Option<Place>,
     /// At most so many.

@@ -7,6 +7,7 @@
 
 mod bus;
 pub mod letters;
+mod replays;
 mod store;
 mod uses;
 
@@ -17,6 +18,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub use replays::{Before, MAX_ENDED, Replay, ReplayState, Selection, Tally};
 
 use super::commit::lock;
 use super::{Hold, Keeper};
@@ -160,7 +163,7 @@ pub enum Memory {
 pub struct Unconfigured {
     /// Its name.
     pub name: String,
-    /// It has not read the journal to the end.
+    /// It has not read the journal to the end, or not all that it is to replay.
     pub behind: bool,
     /// Refused deliveries it still owes.
     pub owed: u64,
@@ -185,6 +188,8 @@ pub struct Change {
     pub rows: BTreeMap<Seq, Option<Owed>>,
     /// Attempts to note.
     pub attempts: Vec<Attempt>,
+    /// Replays that have come further, by their numbers.
+    pub replays: BTreeMap<u64, Replay>,
 }
 
 /// The most attempts that wait in memory while the state cannot be written. Beyond it the oldest are not noted.
@@ -195,6 +200,7 @@ impl Change {
         self.cursor = later.cursor.or(self.cursor);
         self.rows.extend(later.rows);
         self.attempts.extend(later.attempts);
+        self.replays.extend(later.replays);
         if let Some(surplus) = self.attempts.len().checked_sub(MAX_WAITING_ATTEMPTS) {
             self.attempts.drain(..surplus);
         }
@@ -205,7 +211,7 @@ enum Job {
     Change {
         subscriber: String,
         change: Change,
-        hold: Option<(Arc<Hold>, Seq)>,
+        holds: Vec<(Arc<Hold>, Seq)>,
     },
     /// Something to be done with the store, behind all that was sent before.
     Call(Box<dyn FnOnce(&mut Store) + Send>),
@@ -294,10 +300,11 @@ impl State {
         self.call(Store::barrier)?
     }
 
-    /// Notes a change soon. Once it is written, `hold` is moved on, so that retention may follow.
-    pub fn change(&self, subscriber: &str, change: Change, hold: Option<(Arc<Hold>, Seq)>) {
+    /// Notes a change soon. Once it is written, the holds are moved on, so that retention may follow.
+    pub fn change(&self, subscriber: &str, change: Change, holds: impl IntoIterator<Item = (Arc<Hold>, Seq)>) {
+        let holds = holds.into_iter().collect();
         // After the close nothing is written any more; what is not noted is delivered again.
-        let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, hold });
+        let _ = self.jobs.send(Job::Change { subscriber: subscriber.to_owned(), change, holds });
     }
 
     /// Waits until everything sent before has been tried to be written, without holding up a thread.
@@ -407,9 +414,9 @@ fn run(mut store: Store, inbox: &Receiver<Job>) {
         let mut calls = Vec::new();
         for job in first.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok())) {
             match job {
-                Job::Change { subscriber, change, hold } => {
+                Job::Change { subscriber, change, holds: moved } => {
                     waiting.entry(subscriber).or_default().merge(change);
-                    holds.extend(hold);
+                    holds.extend(moved);
                 }
                 Job::Call(call) => {
                     calls.push(call);

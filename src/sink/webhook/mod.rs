@@ -34,7 +34,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
-pub use once::{Answered, post};
+pub use once::{Answered, get, post};
 pub use tls::tls_client;
 
 use self::request::Unsigned;

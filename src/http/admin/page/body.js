@@ -1,37 +1,18 @@
 // A body as text that can be read, without changing what it says.
 
-const INDENT = '  ';
-
 /** JSON with line breaks. Numbers and repeated keys stay as they are written, which `JSON.stringify` would not promise. */
 function indent(json) {
-  let [text, depth, quoted] = ['', 0, false];
-  const line = () => `\n${INDENT.repeat(depth)}`;
-  for (let at = 0; at < json.length; at += 1) {
-    const c = json[at];
-    if (quoted) {
-      text += c;
-      if (c === '\\') text += json[(at += 1)] ?? '';
-      else if (c === '"') quoted = false;
-    } else if (c === '"') {
-      text += c;
-      quoted = true;
-    } else if (c === '{' || c === '[') {
-      const end = json.slice(at + 1).match(/^\s*([}\]])/);
-      if (end) {
-        text += c + end[1];
-        at += end[0].length;
-      } else {
-        depth += 1;
-        text += c + line();
-      }
-    } else if (c === '}' || c === ']') {
-      depth -= 1;
-      text += line() + c;
-    } else if (c === ',') text += c + line();
-    else if (c === ':') text += ': ';
-    else if (!/\s/.test(c)) text += c;
-  }
-  return text;
+  let depth = 0;
+  // A body may be nothing but brackets: what is deeper is not moved further.
+  const line = (by) => `\n${'  '.repeat(Math.min(depth += by, 32))}`;
+  return json.replace(/"(?:\\.|[^"\\])*"|[[{]\s*[\]}]|[[{\]},:]|\s+/g, (token) => {
+    if (token[0] === '"') return token;
+    if (/^\s/.test(token)) return '';
+    if (token.length > 1) return token[0] + token.at(-1);
+    if (token === ':') return ': ';
+    if (token === ',') return `,${line(0)}`;
+    return '[{'.includes(token) ? token + line(1) : line(-1) + token;
+  });
 }
 
 function pretty(text) {
@@ -43,18 +24,18 @@ function pretty(text) {
   }
 }
 
-/** What to show of bytes: `{ text, kind, raw }`; no text if they are not text. `raw`: it differs from what is shown. */
-export function readable(buffer, type = '') {
+/** What to show of bytes: `text` to read, `raw` as sent, and what `kind` of file it is. Neither text if they are none. */
+export function readable(buffer, type) {
   let raw;
   try {
     raw = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer);
   } catch {
-    return { kind: 'not text' };
+    return { kind: 'bin' };
   }
   if (/^application\/x-www-form-urlencoded/i.test(type)) {
     const fields = [...new URLSearchParams(raw)].map(([name, value]) => `${name} = ${pretty(value) ?? value}`);
-    return { text: fields.join('\n\n'), raw, kind: 'form' };
+    return { text: fields.join('\n\n'), raw, kind: 'txt' };
   }
   const text = pretty(raw);
-  return text === undefined ? { text: raw, raw, kind: 'text' } : { text, raw, kind: 'JSON' };
+  return { text: text ?? raw, raw, kind: text ? 'json' : 'txt' };
 }

@@ -24,5 +24,4 @@ export const topics = new Feed(10000);
 export const history = (name) => samples.get(name) ?? [];
 /** A longer pause between two samples is a gap, not a line. */
 export const GAP = 3 * EVERY;
-
-export const topicNames = () => (topics.data?.topics ?? []).map((topic) => topic.name);
+export const subscribed = () => subscribers.data?.subscribers ?? [];

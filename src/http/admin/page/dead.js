@@ -1,11 +1,11 @@
 // Deliveries that were given up: trying them again, or letting go of them.
 
 import { outcome, perform } from './actions.js';
-import { Feed, alarm, get, notice, post, query } from './api.js';
-import { subscribers, topics, topicNames } from './daemon.js';
+import { Feed, alarm, get, listing, post } from './api.js';
+import { subscribed, subscribers } from './daemon.js';
 import { confirm } from './dialogs.js';
-import { button, check, count, draw, empty, h, link, row, some, table, time } from './dom.js';
-import { choice } from './fields.js';
+import { button, check, count, draw, h, link, query, row, some, time } from './dom.js';
+import { topicField } from './fields.js';
 import { amend } from './route.js';
 
 const PAGE = 100;
@@ -13,7 +13,7 @@ const PAGE = 100;
 const PAGES = 9;
 
 let filter = {};
-let [chosen, more, next, failed] = [new Set(), [], null, undefined];
+let [chosen, more, next, failed] = [new Set(), [], null];
 const first = new Feed(5000, (data) => { if (more.length === 0) next = data.next; });
 const from = (before) => query('dead', { ...filter, limit: PAGE, before });
 const keyOf = (letter) => `${letter.subscriber} ${letter.event}`;
@@ -22,21 +22,17 @@ const letters = () => [...new Map([...(first.data?.dead ?? []), ...more.flat()].
 export function enter({ query: { subscriber = '', topic = '' } }) {
   if (subscriber !== filter.subscriber || topic !== filter.topic) chosen = new Set();
   filter = { subscriber, topic };
-  [more, next, failed] = [[], null, undefined];
-  topics.start('topics');
+  [more, next, failed] = [[], null];
   first.start(from());
 }
 
-export function leave() {
-  first.stop();
-  topics.stop();
-}
+export const leave = () => first.stop();
 
 async function older() {
   try {
     const page = await get(from(next));
     more.push(page.dead);
-    [next, failed] = [page.next, undefined];
+    [next, failed] = [page.next];
   } catch (error) {
     failed = error;
   }
@@ -54,14 +50,14 @@ const settle = (verb, selections) => perform('dead', async () => {
     more = more.map((page) => page.filter((letter) => !gone(letter)));
     await Promise.all([first.now(), subscribers.now()]);
   }
-  return verb === 'drop' ? `${some(done, 'dead letter')} dropped.` : `${some(done, 'delivery').replace('ys', 'ies')} begun again.`;
+  return `${some(done, 'dead letter')} ${verb === 'drop' ? 'dropped' : 'on the way again'}.`;
 });
 
 /** Asks first. `note`: which they are. */
 async function sure(verb, what, note, selections) {
-  const drop = verb === 'drop';
-  const text = `${note} ${drop ? 'What is dropped is not delivered, and not listed here any more.' : 'Each gets its attempts anew.'}`;
-  if (await confirm({ title: `${drop ? 'Drop' : 'Retry'} ${what}?`, text, yes: drop ? 'Drop' : 'Retry', danger: drop })) settle(verb, selections);
+  const danger = verb === 'drop';
+  const [yes, means] = danger ? ['Drop', 'What is dropped will not be delivered.'] : ['Retry', 'Each gets its attempts anew.'];
+  if (await confirm({ title: `${yes} ${what}?`, text: `${note} ${means}`, yes, danger })) settle(verb, selections);
 }
 
 function one(verb, { subscriber, event, topic, type }) {
@@ -106,28 +102,26 @@ function bar(all) {
     draw();
   };
   const none = chosen.size === 0;
+  const act = (verb, label, style) => button(`${label} ${none ? '' : count(chosen.size)} chosen…`, () => picked(verb), style, none);
   return h('form.filter',
-    choice('Topic', filter.topic, topicNames(), 'all', (topic) => amend({ topic })),
+    topicField(filter.topic, (topic) => amend({ topic })),
     all.length > 0 && [
       h('label.all', h('input', { type: 'checkbox', checked: on, indeterminate: !none && !on, onchange }), `All ${count(all.length)} shown`),
-      button(none ? 'Retry chosen…' : `Retry ${count(chosen.size)} chosen…`, () => picked('retry'), '', none),
-      button(none ? 'Drop chosen…' : `Drop ${count(chosen.size)} chosen…`, () => picked('drop'), 'danger', none)],
+      act('retry', 'Retry'), act('drop', 'Drop', 'danger')],
     outcome('dead'));
 }
 
 export function view() {
   const all = letters();
-  const withDead = (subscribers.data?.subscribers ?? []).filter(({ dead }) => dead > 0);
+  const withDead = subscribed().filter(({ dead }) => dead > 0);
   return [
-    h('div.head', h('h1', 'Dead letters')),
+    h('h1', 'Dead letters'),
     withDead.length > 0 && h('ul.groups', withDead.map(group)),
     bar(all),
-    notice(first),
-    all.length > 0 && table('Dead letters', ['', 'Died', 'Subscriber', 'Event', ['Attempts', 'number'], 'Reason', ''], all.map(line)),
-    first.data && all.length === 0 && (filter.subscriber || filter.topic
-      ? empty('None of these. ', h('a', { href: '#/dead' }, 'Show all'))
-      : empty('No dead letters. A delivery that is given up waits here until somebody retries or drops it.')),
+    listing(first, 'Dead letters', ['', 'Died', 'Subscriber', 'Event', ['Attempts', 'number'], 'Reason', ''], all.map(line),
+      filter.subscriber || filter.topic ? ['None of these. ', h('a', { href: '#/dead' }, 'Show all')]
+        : 'None. A delivery that is given up waits here until somebody retries or drops it.'),
     failed && alarm(failed),
-    next !== null && all.length > 0 && h('p.end', more.length < PAGES ? button('Load older', older) : 'Choose a subscriber or a topic to see older ones.'),
+    next && h('p.end', more.length < PAGES ? button('Load older', older) : 'Choose a subscriber or topic for older ones.'),
   ];
 }

@@ -1,53 +1,45 @@
-// Questions asked in the page: is this meant, and what is the token.
+// Questions asked in the page: is this meant, and what is the token; and the keys.
 
-const by = (id) => document.getElementById(id);
+import { button, fact, h } from './dom.js';
 
-/** Asks whether something is meant. `danger`: it cannot be undone. */
-export function confirm({ title, text, yes, danger = false }) {
-  const dialog = by('ask');
-  by('ask-title').textContent = title;
-  by('ask-text').textContent = text;
-  by('ask-yes').textContent = yes;
-  by('ask-yes').className = danger ? 'danger' : 'primary';
+/** Shows a dialog until it is answered: what `close` was given, or nothing. Several lie on top of each other. */
+function open(title, content) {
   return new Promise((resolve) => {
-    dialog.returnValue = '';
-    by('ask-yes').onclick = () => dialog.close('yes');
-    by('ask-no').onclick = () => dialog.close('');
-    dialog.onclose = () => resolve(dialog.returnValue === 'yes');
-    dialog.showModal();
-    by(danger ? 'ask-no' : 'ask-yes').focus();
-  });
-}
-
-/** Asks for the token; nothing if there is no answer. `refused`: one was tried. */
-export function askToken(refused) {
-  const dialog = by('token');
-  const value = by('token-value');
-  const complain = (text) => {
-    by('token-wrong').textContent = text;
-    by('token-wrong').hidden = !text;
-  };
-  complain(refused ? 'The daemon did not accept the token.' : '');
-  value.value = '';
-  return new Promise((resolve) => {
-    let given;
-    dialog.querySelector('form').onsubmit = () => {
-      const text = value.value.trim();
-      // A header takes no more than that.
-      if (!/^[\x21-\x7e]+$/.test(text)) return complain('A token has visible ASCII characters only.');
-      given = text;
+    let answer;
+    const dialog = h('dialog', { 'aria-label': title }, h('h2', title));
+    dialog.onclose = () => {
+      dialog.remove();
+      resolve(answer);
+    };
+    const close = (given) => {
+      answer = given;
       dialog.close();
     };
-    by('token-no').onclick = () => dialog.close();
-    dialog.onclose = () => {
-      value.value = '';
-      resolve(given);
-    };
+    dialog.append(content(close));
+    document.body.append(dialog);
     dialog.showModal();
   });
 }
 
-export function help() {
-  by('help-no').onclick = () => by('help').close();
-  by('help').showModal();
-}
+/** Asks whether something is meant. What cannot be undone is not what Enter does. */
+export const confirm = ({ title, text, yes, danger }) => open(title, (close) => h('div', h('p', text), h('div.actions',
+  button('Cancel', () => close()), h(danger ? 'button.danger' : 'button.primary', { onclick: () => close(true), autofocus: !danger }, yes))));
+
+/** Asks for the token; nothing if there is no answer. `refused`: one was tried. */
+export const askToken = (refused) => open('Admin token', (close) => {
+  // No header takes more than that.
+  const field = h('input', { type: 'password', autocomplete: 'off', required: true, pattern: '[!-~]+', title: 'visible ASCII characters' });
+  return h('form', { onsubmit: () => close(field.value) },
+    h('p', 'The daemon wants the token of its table ', h('code', '[admin]'), '. It is kept until this tab is closed.'),
+    refused && h('p.alarm', { role: 'alert' }, 'The daemon did not accept it.'),
+    h('label', 'Token ', field),
+    h('div.actions', button('Cancel', () => close()), h('button.primary', 'Continue')));
+});
+
+const KEYS = {
+  '1 – 7': 'The views', '/': 'Search', 'j k': 'Next and previous row', Enter: 'Open the row', p: 'Pause or resume the live view',
+  Esc: 'Out of the field, the dialog, the event', '?': 'These keys',
+};
+export const help = () => open('Keyboard shortcuts', (close) => h('div',
+  h('dl', Object.entries(KEYS).map(([key, does]) => fact(h('kbd', key), does))),
+  h('div.actions', button('Close', () => close()))));

@@ -2,8 +2,10 @@
 // What comes from an event only ever becomes a text node or an attribute: nothing is parsed as markup.
 
 const DRAWN = new Set(['svg', 'polyline', 'polygon']);
-const PROPERTIES = new Set(['value', 'checked', 'indeterminate', 'key']);
 const HANDLERS = ['onclick', 'onchange', 'oninput', 'onsubmit'];
+const PROPERTIES = ['value', 'checked', 'indeterminate', 'key', ...HANDLERS];
+
+const isThere = (value) => value !== undefined && value !== null && value !== false;
 
 /** An element: `h('td.number', { title }, child, ...)`. Children that are nothing are left out. */
 export function h(name, ...children) {
@@ -11,19 +13,19 @@ export function h(name, ...children) {
   const props = children[0]?.constructor === Object ? children.shift() : {};
   const node = DRAWN.has(tag) ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
   if (classes.length) node.setAttribute('class', classes.join(' '));
-  node.append(...children.flat(9).filter((child) => child !== undefined && child !== null && child !== false));
-  for (const [key, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (PROPERTIES.has(key) || HANDLERS.includes(key)) node[key] = value;
+  node.append(...children.flat(9).filter(isThere));
+  for (const [key, value] of Object.entries(props).filter(([, value]) => isThere(value))) {
+    if (PROPERTIES.includes(key)) node[key] = value;
     else node.setAttribute(key, value === true ? '' : value);
   }
   return node;
 }
 
+/** Children by their keys, or else by which they are of their kind. */
 function keyed(parent) {
   const seen = {};
-  const key = (child) => child.key ?? `${child.nodeName} ${(seen[child.nodeName] = (seen[child.nodeName] ?? 0) + 1)}`;
-  return new Map([...parent.childNodes].map((child) => [key(child), child]));
+  const number = ({ nodeName }) => (seen[nodeName] = (seen[nodeName] ?? 0) + 1);
+  return new Map([...parent.childNodes].map((child) => [child.key ?? `${child.nodeName} ${number(child)}`, child]));
 }
 
 /** Makes `old` look like `next`, touching as little as possible: focus, scrolling and selection stay. */
@@ -32,14 +34,9 @@ export function morph(old, next) {
     if (old.data !== next.data) old.data = next.data;
     return;
   }
-  for (const { name } of [...old.attributes]) {
-    // Whether details are open is the reader's business.
-    if (!next.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
-  }
-  for (const { name, value } of next.attributes) {
-    if (old.getAttribute(name) !== value && name !== 'open') old.setAttribute(name, value);
-  }
-  for (const name of HANDLERS) if (old[name] !== next[name]) old[name] = next[name];
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const name of HANDLERS) old[name] = next[name];
   const [had, wanted] = [keyed(old), keyed(next)];
   for (const [key, child] of had) if (wanted.get(key)?.nodeName !== child.nodeName) child.remove();
   let at = old.firstChild;
@@ -72,17 +69,22 @@ export function row({ href, ...props }, ...cells) {
   });
   return h('tr', { onclick, ...props }, cells.map((cell) => {
     const [child, style] = Array.isArray(cell) ? cell : [cell];
-    return h('td', { class: style }, child);
+    const td = h('td', { class: style }, child);
+    // These are cut off where there is no room.
+    if (['name', 'kind', 'id'].includes(style)) td.title = td.textContent;
+    return td;
   }));
 }
 
-export const button = (label, onclick, style, disabled) => h('button', { type: 'button', class: style, onclick, disabled }, label);
+/** `pressed`: what it does is so, or is not; nothing where it is no such button. */
+export const button = (label, onclick, style, disabled, pressed) => h('button', {
+  type: 'button', class: style, onclick, disabled, 'aria-pressed': pressed?.toString(),
+}, label);
 
 /** A box that puts a key into a set, or takes it out. */
 export function check(set, key, changed, label) {
-  const onchange = (event) => {
-    if (event.target.checked) set.add(key);
-    else set.delete(key);
+  const onchange = ({ target }) => {
+    set[target.checked ? 'add' : 'delete'](key);
     changed();
   };
   return h('input', { type: 'checkbox', checked: set.has(key), onchange, 'aria-label': label });
@@ -139,12 +141,14 @@ export const status = (code, text) => badge(code < 300 ? 'ok' : code < 500 ? 're
 export const empty = (...children) => h('p.empty', children);
 export const fact = (name, ...value) => h('div', h('dt', name), h('dd', value));
 
-/** A hash for a view: `link('live', [], { topic })`. */
-export function link(view, path = [], query = {}) {
-  const set = Object.entries(query).filter(([, value]) => value);
-  const search = set.length ? `?${new URLSearchParams(set)}` : '';
-  return `#/${[view, ...path.map(encodeURIComponent)].join('/')}${search}`;
+/** `path` with those of `keys` that are set. */
+export function query(path, keys) {
+  const set = Object.entries(keys).filter(([, value]) => value);
+  return set.length ? `${path}?${new URLSearchParams(set)}` : path;
 }
+
+/** The address of a view: `link('live', [], { topic })`. */
+export const link = (view, path = [], keys = {}) => query(`#/${[view, ...path.map(encodeURIComponent)].join('/')}`, keys);
 
 let paint = () => {};
 let waiting;
@@ -160,7 +164,6 @@ export function draw() {
     waiting = undefined;
     const began = performance.now();
     paint();
-    const ended = performance.now();
-    free = ended + 4 * (ended - began);
-  }), Math.max(0, free - performance.now()));
+    free = performance.now() + 4 * (performance.now() - began);
+  }), free - performance.now());
 }

@@ -1,6 +1,6 @@
 // One event: what came in, what became of it, and delivering it again.
 
-import { Feed, fetchBody, notice, post } from './api.js';
+import { Feed, getBytes, notice, post } from './api.js';
 import { action, copier, outcome, perform } from './actions.js';
 import { readable } from './body.js';
 import { badge, button, bytes, check, count, draw, empty, fact, h, link, row, section, span, table, time } from './dom.js';
@@ -10,7 +10,7 @@ const SHOWN = 128 * 1024;
 /** Larger ones than this are not shown at all: a browser is slow with them. */
 const SHOWABLE = 2 * 1024 * 1024;
 
-let [id, wanted] = ['', ''];
+let id = '';
 let [body, raw, chosen] = [{}, false, new Set()];
 const feed = new Feed(3000, (event) => {
   if (!body.asked && event.retained && event.body_bytes <= SHOWN) show();
@@ -30,7 +30,7 @@ export const leave = () => feed.stop();
 
 async function bytesOf(mine) {
   mine.asked = true;
-  mine.buffer ??= await fetchBody(path('/body'));
+  mine.buffer ??= await getBytes(path('/body'));
   return mine.buffer;
 }
 
@@ -40,7 +40,7 @@ const show = () => perform('body', async () => {
 });
 
 async function download() {
-  const name = `${id}.${{ JSON: 'json', form: 'txt', text: 'txt' }[body.shown?.kind] ?? 'bin'}`;
+  const name = `${id}.${body.shown?.kind ?? 'bin'}`;
   const url = URL.createObjectURL(new Blob([await bytesOf(body)], { type: 'application/octet-stream' }));
   h('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
@@ -50,7 +50,7 @@ async function replay() {
   const { replays } = await post(path('/replay'), { subscribers: [...chosen] });
   chosen = new Set();
   feed.now();
-  return `Goes again to ${replays.map((one) => one.subscriber).join(', ') || 'nobody'}.`;
+  return `Goes again to ${replays.map((one) => one.subscriber).join(', ')}.`;
 }
 
 const took = (attempt) => (attempt.duration_seconds === null ? '–' : span(attempt.duration_seconds));
@@ -58,8 +58,8 @@ const took = (attempt) => (attempt.duration_seconds === null ? '–' : span(atte
 function attempts(all) {
   const [first] = all;
   if (all.length === 1 && first.result === 'ok') {
-    return h('p.muted', ['At the first attempt', first.time && [', ', time(first.time)],
-      first.status && `, status ${first.status}`, first.duration_seconds !== null && `, in ${took(first)}`]);
+    return h('p.muted', 'At the first attempt', first.time && [', ', time(first.time)],
+      first.status && `, status ${first.status}`, first.duration_seconds !== null && `, in ${took(first)}`);
   }
   return all.length > 0 && table('Attempts', [['#', 'number'], 'Time', 'Result', ['Status', 'number'], ['Took', 'number'], ['Reason and answer', 'wide']], all.map((one) => row({ key: one.number },
     [count(one.number), 'number'],
@@ -72,7 +72,7 @@ function attempts(all) {
 
 function delivery({ subscriber, state, due, reason, attempts: all }) {
   const what = { dead: 'given up ', retrying: 'next attempt ' }[state];
-  return h('article.delivery', { key: subscriber, 'aria-label': `Delivery to ${subscriber}` },
+  return h('article.delivery', { key: subscriber },
     h('div.line',
       h('label', check(chosen, subscriber, draw), h('strong', subscriber)), badge(state),
       due && h('span.muted', what, time(due)),
@@ -88,38 +88,24 @@ function content(event) {
     raw = !raw;
     draw();
   };
-  return section('body', ['Body ', h('small', `${event.content_type ?? 'no content type'}, ${bytes(event.body_bytes)}`)],
+  return section('body', ['Body ', h('small', event.content_type ?? 'no content type', ', ', bytes(event.body_bytes))],
     event.retained && h('div.actions',
-      shown && shown.raw !== shown.text && h('button.small', { type: 'button', 'aria-pressed': String(raw), onclick: turn }, 'As sent'),
-      action('download', 'Download', download, { style: 'small' })),
+      shown && shown.raw !== shown.text && button('As sent', turn, 'small', false, raw),
+      action('download', 'Download', download, 'small')),
     !event.retained && empty('Retention has removed headers and body.'),
-    event.retained && !shown && event.body_bytes > SHOWN && empty(event.body_bytes > SHOWABLE ? 'Too large to be shown.' : button('Show', show)),
+    event.retained && !shown && event.body_bytes > SHOWN && empty(event.body_bytes > SHOWABLE ? 'Too large to show.' : button('Show', show)),
     outcome('body'),
     shown && shown.raw === undefined && empty('These bytes are not text.'),
     text === '' && empty('It is empty.'),
     text && h('pre.body', { tabindex: 0 }, text));
 }
 
-function finder() {
-  const find = () => {
-    const text = wanted.trim();
-    const known = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
-    // A delivery id is found among the events.
-    if (text) location.hash = known ? link('event', [text.toLowerCase()]) : link('live', [], { q: text });
-  };
-  return h('form.filter', { role: 'search', onsubmit: find },
-    h('input', {
-      type: 'search', spellcheck: 'false', autocomplete: 'off', 'aria-label': 'Event id or delivery id', placeholder: 'event id or delivery id',
-      value: wanted, oninput: ({ target }) => { wanted = target.value; },
-    }), h('button', 'Find'));
-}
-
 export function view() {
   const event = feed.data;
   const title = h('h1', event?.topic || 'Event', event?.type && h('span.muted', ` ${event.type}`));
-  if (!id) return [h('div.head', title, finder()), empty('Open an event of the ', h('a', { href: '#/live' }, 'live view'), ', or find one by its id.')];
+  if (!id) return [title, empty('Open an event of the ', h('a', { href: '#/live' }, 'live view'), ', which also finds one by its id.')];
   return [
-    h('div.head', title, finder()),
+    title,
     notice(feed),
     event && [
       h('dl.facts',
@@ -129,7 +115,7 @@ export function view() {
         fact('Number', count(event.seq)),
         fact('Size in the journal', bytes(event.size))),
       section('deliveries', 'Deliveries',
-        event.retained && event.deliveries.length > 0 && action('replay', `Replay to ${[...chosen].join(', ') || 'chosen subscribers'}`, replay, { disabled: chosen.size === 0 }),
+        event.retained && event.deliveries.length > 0 && action('replay', `Replay to ${[...chosen].join(', ') || 'chosen subscribers'}`, replay, '', chosen.size === 0),
         event.deliveries.length ? event.deliveries.map(delivery) : empty('No subscriber wants it.')),
       h('div.columns', content(event), headers(event.headers))],
   ];

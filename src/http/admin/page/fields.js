@@ -1,28 +1,27 @@
 // Fields of forms that hold what the address of the view says.
 
+import { topics } from './daemon.js';
 import { h } from './dom.js';
 
-/** A choice among names; what is chosen stays one even if it is not among them. */
-export function choice(label, value, names, all, change) {
-  const known = value && !names.includes(value) ? [value, ...names] : names;
-  return h('label.field', h('span', label), h('select', { value, onchange: (event) => change(event.target.value) },
-    h('option', { value: '' }, all), known.map((name) => h('option', { value: name }, name))));
+const labelled = (label, tag, props, ...inside) => h('label.field', { key: label }, h('span', label), h(tag, props, inside));
+
+/** A choice among the topics; what is chosen stays one even if it is none of them. */
+export function topicField(value, change) {
+  const names = new Set([value, ...(topics.data?.topics ?? []).map(({ name }) => name)].filter(Boolean));
+  return labelled('Topic', 'select', { value, onchange: ({ target }) => change(target.value) },
+    h('option', { value: '' }, 'all'), [...names].map((name) => h('option', { value: name }, name)));
 }
 
-export function field(label, value, change, props = {}) {
-  return h('label.field', { key: label }, h('span', label),
-    h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', value, oninput: (event) => change(event.target.value), ...props }));
+export function field(label, value, change, props) {
+  return labelled(label, 'input', { autocomplete: 'off', spellcheck: 'false', value, oninput: ({ target }) => change(target.value), ...props });
 }
+
+export const textField = (value, change) => field('Text', value, change, { type: 'search', placeholder: 'topic, type, delivery id or id' });
 
 /** A moment in the reader's time zone; the value is RFC 3339, or nothing. */
 export function moment(label, value, change) {
-  const take = (event) => change(event.target.value && new Date(event.target.value).toISOString());
-  return h('label.field', { key: label }, h('span', label),
-    h('input', { type: 'datetime-local', step: 1, value: local(value), onchange: take }));
-}
-
-function local(iso) {
-  const date = new Date(iso);
-  if (!iso || Number.isNaN(date.getTime())) return '';
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+  const at = Date.parse(value);
+  const local = at ? new Date(at - new Date(at).getTimezoneOffset() * 60000).toISOString().slice(0, 19) : '';
+  const onchange = ({ target }) => change(target.value && new Date(target.value).toISOString());
+  return labelled(label, 'input', { type: 'datetime-local', step: 1, value: local, onchange });
 }

@@ -1,9 +1,9 @@
 // Events as they arrive, and the ones before.
 
-import { Feed, alarm, get, notice, query, stream } from './api.js';
-import { subscribers, topics, topicNames } from './daemon.js';
-import { badge, button, bytes, count, draw, empty, h, link, row, some, table, time } from './dom.js';
-import { choice, field, moment } from './fields.js';
+import { Feed, alarm, get, listing, stream } from './api.js';
+import { subscribers } from './daemon.js';
+import { badge, button, bytes, count, draw, h, link, query, row, some, time } from './dom.js';
+import { field, moment, textField, topicField } from './fields.js';
 import { amend } from './route.js';
 
 /** Rows that are kept; older ones are reached by going on from the oldest. */
@@ -11,9 +11,8 @@ const KEPT = 500;
 const PAGE = 100;
 
 let filter = {};
-let [rows, held, next] = [[], [], null];
-let [paused, looking, failed] = [false, false, undefined];
-let [last, heardAt] = [0, 0];
+let [rows, held, next, last, heardAt] = [[], [], undefined, 0, 0];
+let [paused, looking, failed] = [false, false];
 let connection = { state: 'connecting' };
 let following;
 /** Arrived while somebody looked. */
@@ -34,8 +33,10 @@ const hold = (events) => { held = joined(held, events).slice(0, KEPT); };
 function taken({ events, next: more }) {
   const newest = rows[0]?.seq;
   last = Math.max(last, events[0]?.seq ?? 0);
-  if (newest === undefined) [rows, next] = [events, more];
-  else if (paused) {
+  if (newest === undefined) {
+    // Somebody may have looked further back, and found nothing.
+    if (events.length > 0 || next === undefined) [rows, next] = [events, more];
+  } else if (paused) {
     merge(events.filter((event) => rows.some((one) => one.seq === event.seq)));
     hold(events.filter((event) => event.seq > newest));
   } else if (more === null || events.length === 0 || events.at(-1).seq <= newest) merge(events);
@@ -46,8 +47,11 @@ function arrived(id, event) {
   last = Math.max(last, Number(id) || event.seq);
   const q = filter.q.toLowerCase();
   if (![event.topic, event.type, event.delivery_id, event.id].some((text) => text?.toLowerCase().includes(q))) return;
+  // The list, which knows of deliveries, may have been faster.
+  if ([...rows, ...held].some((one) => one.seq === event.seq)) return;
   if (paused) hold([event]);
   else {
+    if (fresh.size > KEPT) fresh.clear();
     fresh.add(event.seq);
     merge([event]);
   }
@@ -56,7 +60,7 @@ function arrived(id, event) {
 
 async function older() {
   const asked = filter;
-  [looking, failed] = [true, undefined];
+  [looking, failed] = [true];
   draw();
   try {
     // A page may be empty where much had to be looked through.
@@ -98,7 +102,6 @@ async function follow(signal) {
     await new Promise((resolve) => {
       connection = { state: 'disconnected', why, again: new Date(Date.now() + wait * 1000).toISOString(), now: resolve };
       setTimeout(resolve, wait * 1000);
-      signal.addEventListener('abort', resolve);
       draw();
     });
   }
@@ -106,6 +109,7 @@ async function follow(signal) {
 
 function begin() {
   following?.abort();
+  connection.now?.();
   if (document.hidden || filter.until) return;
   following = new AbortController();
   connection = { state: 'connecting' };
@@ -124,12 +128,11 @@ export function togglePause() {
 
 export function enter({ query: { topic = '', type = '', q = '', until = '' } }) {
   const wanted = { topic, type, q, until };
-  if (JSON.stringify(wanted) !== JSON.stringify(filter)) {
+  if (Object.keys(wanted).some((key) => wanted[key] !== filter[key])) {
     filter = wanted;
-    [rows, held, next, last, heardAt, failed] = [[], [], null, 0, 0, undefined];
+    [rows, held, next, last, heardAt, failed] = [[], [], undefined, 0, 0];
   }
   fresh.clear();
-  topics.start('topics');
   list.start(from());
   document.addEventListener('visibilitychange', begin);
   begin();
@@ -139,16 +142,15 @@ export function leave() {
   document.removeEventListener('visibilitychange', begin);
   following?.abort();
   list.stop();
-  topics.stop();
 }
 
 function line(event) {
   const href = link('event', [event.id]);
   return row({ key: event.seq, class: fresh.has(event.seq) ? 'row fresh' : 'row', href },
     [time(event.time), 'when'],
-    [h('a.open', { href, title: event.topic }, event.topic), 'name'],
-    [h('span', { title: event.type }, event.type ?? ''), 'kind'],
-    [event.delivery_id && h('span', { title: event.delivery_id }, event.delivery_id), 'id'],
+    [h('a.open', { href }, event.topic), 'name'],
+    [event.type, 'kind'],
+    [event.delivery_id, 'id'],
     [bytes(event.size), 'number size'],
     [[event.dead > 0 && badge('dead', `${count(event.dead)} dead`), event.retrying > 0 && badge('retrying', `${count(event.retrying)} retrying`)], 'state']);
 }
@@ -168,13 +170,13 @@ function standing() {
   return [
     state === 'disconnected' && h('span.muted', `${why} Trying again `, time(again), ' ', button('Try now', now, 'small')),
     badge(paused && state === 'live' ? 'paused' : state),
-    h('button', { type: 'button', 'aria-pressed': String(paused), onclick: togglePause }, paused ? `Resume (${count(held.length)} new)` : 'Pause')];
+    button(paused ? `Resume (${count(held.length)} new)` : 'Pause', togglePause, '', false, paused)];
 }
 
 function nothing() {
-  if (next !== null) return empty('None so far. ', look('Look further back'));
-  if (Object.values(filter).some(Boolean)) return empty('No event matches.');
-  return empty('Nothing has been recorded yet. ', h('a', { href: '#/topics' }, 'Topics'), ' says where to post to.');
+  if (next !== null) return ['None so far. ', look('Look further back')];
+  if (Object.values(filter).some(Boolean)) return 'No event matches.';
+  return ['Nothing has been recorded yet. ', h('a', { href: '#/topics' }, 'Topics'), ' says where to post to.'];
 }
 
 export function view() {
@@ -182,14 +184,12 @@ export function view() {
   return [
     h('div.head', h('h1', 'Live'), h('div.standing', { role: 'status' }, standing())),
     h('form.filter', { role: 'search' },
-      choice('Topic', filter.topic, topicNames(), 'all', change('topic')),
+      topicField(filter.topic, change('topic')),
       field('Type', filter.type, change('type'), { placeholder: 'any' }),
-      field('Text', filter.q, change('q'), { type: 'search', placeholder: 'topic, type, delivery id or id' }),
+      textField(filter.q, change('q')),
       moment('Before', filter.until, change('until')),
       h('a.button', { href: link('replay', [], filter) }, 'Replay these…')),
-    notice(list),
-    rows.length > 0 && table('Events', ['Time', 'Topic', 'Type', 'Delivery id', ['Size', 'number'], 'Deliveries'], rows.map(line)),
-    list.data && rows.length === 0 && nothing(),
+    listing(list, 'Events', ['Time', 'Topic', 'Type', 'Delivery id', ['Size', 'number'], 'Deliveries'], rows.map(line), nothing()),
     failed && alarm(failed),
     rows.length > 0 && h('p.end', end()),
   ];

@@ -1,21 +1,21 @@
 // The page of the admin listener: which view is shown, the keyboard, the theme, and what is said in every view.
 
 import { forgetActions } from './actions.js';
-import { enterToken, reach } from './api.js';
-import { subscribers } from './daemon.js';
+import { reach } from './api.js';
+import { subscribed, subscribers, topics } from './daemon.js';
 import { help } from './dialogs.js';
-import { count, draw, h, link, morph, onDraw, span, tick } from './dom.js';
+import { draw, h, link, morph, onDraw, some, span, tick } from './dom.js';
 import { current, onRoute } from './route.js';
 import * as live from './live.js';
 import * as event from './event.js';
 import * as subscribersView from './subscribers.js';
 import * as dead from './dead.js';
 import * as replay from './replay.js';
-import * as topics from './topics.js';
+import * as topicsView from './topics.js';
 import * as rejections from './rejections.js';
 
-const VIEWS = { live, event, subscribers: subscribersView, dead, replay, topics, rejections };
-const main = document.getElementById('main');
+const VIEWS = { live, event, subscribers: subscribersView, dead, replay, topics: topicsView, rejections };
+const main = document.querySelector('main');
 const places = [...document.querySelectorAll('nav a')];
 
 let at;
@@ -51,62 +51,50 @@ function paint() {
   const had = main.contains(document.activeElement);
   const next = h('main', { id: 'main', tabindex: -1, 'data-view': at.view }, VIEWS[at.view].view());
   morph(main, next);
-  if (arrival) arrive();
+  if (arrival) arrive(arrival);
   // What had the focus is gone, such as a button of a row.
   else if (had && document.activeElement === document.body) main.focus({ preventScroll: true });
+  arrival = undefined;
   status();
 }
 
-function arrive() {
-  const { first, scroll, key } = arrival;
-  arrival = undefined;
+function arrive({ first, scroll, key }) {
   scrollTo(0, scroll);
-  const back = key !== undefined && [...main.querySelectorAll('tr')].find((row) => row.key === key);
-  if (back) back.querySelector('a.open')?.focus({ preventScroll: true });
-  else if (!first) main.focus({ preventScroll: true });
+  const back = [...main.querySelectorAll('tr')].find((row) => key !== undefined && row.key === key);
+  if (back || !first) (back?.querySelector('a.open') ?? main).focus({ preventScroll: true });
 }
 
-function badgeOf(id, number, word) {
-  const node = document.getElementById(id);
-  node.hidden = number === 0;
-  node.textContent = number > 999 ? '999+' : String(number);
-  node.title = `${count(number)} ${word}`;
+const by = (id) => document.getElementById(id);
+function say(id, text, title = '') {
+  const node = by(id);
+  if (node.textContent !== text) node.textContent = text;
+  node.title = title;
 }
 
 function status() {
-  const all = subscribers.data?.subscribers ?? [];
-  const dead = all.reduce((sum, one) => sum + one.dead, 0);
-  badgeOf('failing', all.filter((one) => one.state === 'failing').length, 'failing');
-  badgeOf('dead', dead, 'dead letters');
-  const heading = main.querySelector('h1')?.textContent ?? '';
-  document.title = `${dead ? `(${dead}) ` : ''}${heading} – forebay`;
-  const { error } = subscribers;
-  const node = document.getElementById('reach');
-  node.dataset.tone = error ? 'bad' : 'good';
-  let said = subscribers.data ? 'connected' : '';
-  if (error?.status === 401) said = 'no token';
-  else if (error) said = reach.at ? `no answer for ${span((Date.now() - reach.at) / 1000)}` : 'no answer';
-  if (node.textContent !== said) node.textContent = said;
+  const { data, error } = subscribers;
+  const failing = subscribed().filter(({ state }) => state === 'failing').length;
+  const dead = subscribed().reduce((sum, one) => sum + one.dead, 0);
+  say('failing', failing ? String(failing) : '', 'failing');
+  say('dead', dead > 999 ? '999+' : dead ? String(dead) : '', some(dead, 'dead letter'));
+  document.title = `${dead ? `(${dead}) ` : ''}${main.querySelector('h1')?.textContent ?? ''} – forebay`;
+  const silence = reach.at ? `no answer for ${span((Date.now() - reach.at) / 1000)}` : 'no answer';
+  say('reach', error ? (error.status ? error.message : silence) : data ? 'connected' : '');
+  by('reach').dataset.tone = error ? 'bad' : 'good';
 }
 
-const THEMES = { auto: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
-function theme(next) {
-  document.documentElement.dataset.theme = next;
-  const button = document.getElementById('theme');
-  button.textContent = { auto: '◐', light: '○', dark: '●' }[next];
-  button.title = THEMES[next];
-  button.setAttribute('aria-label', THEMES[next]);
-}
-
-function remembered() {
-  try { return localStorage.getItem('forebay-theme') ?? 'auto'; } catch { return 'auto'; }
-}
-
-function turnTheme() {
+const THEMES = { auto: ['◐', 'as the system'], light: ['○', 'light'], dark: ['●', 'dark'] };
+/** `turn`: to the next one. A browser may forbid storage; what was chosen then lasts as long as the page. */
+function theme(turn) {
   const names = Object.keys(THEMES);
-  const next = names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length];
-  theme(next);
-  try { localStorage.setItem('forebay-theme', next); } catch { /* forgotten with the tab */ }
+  let name = document.documentElement.dataset.theme;
+  try { name ??= localStorage.getItem('forebay-theme'); } catch {}
+  name = names[(Math.max(names.indexOf(name), 0) + turn) % names.length];
+  document.documentElement.dataset.theme = name;
+  try { localStorage.setItem('forebay-theme', name); } catch {}
+  const [sign, title] = THEMES[name];
+  say('theme', sign, `Theme: ${title}`);
+  by('theme').setAttribute('aria-label', `Theme: ${title}`);
 }
 
 /** To the next row (1) or the one before (-1). */
@@ -133,7 +121,7 @@ const KEYS = {
 // Forms are for the page, which has nowhere to send them.
 document.addEventListener('submit', (event) => event.preventDefault());
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector('dialog[open]')) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector('dialog')) return;
   if (event.target.matches('input:not([type=checkbox]), select, textarea') && event.key !== 'Escape') return;
   const place = places[Number(event.key) - 1];
   if (place) place.click();
@@ -142,13 +130,13 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 
-theme(Object.hasOwn(THEMES, remembered()) ? remembered() : 'auto');
-document.getElementById('theme').onclick = turnTheme;
-document.getElementById('keys').onclick = help;
-document.getElementById('reach').onclick = () => subscribers.error?.status === 401 && enterToken();
+theme(0);
+by('theme').onclick = () => theme(1);
+by('keys').onclick = help;
 history.scrollRestoration = 'manual';
 setInterval(() => document.hidden || tick(), 1000);
 onDraw(paint);
 onRoute(route);
 subscribers.start('subscribers');
+topics.start('topics');
 route();

@@ -1,10 +1,9 @@
 // Requests that were refused, and what would have helped.
 
-import { Feed, notice, query } from './api.js';
-import { topics, topicNames } from './daemon.js';
-import { bytes, empty, fact, h, link, row, section, status, table, time } from './dom.js';
+import { Feed, listing, notice } from './api.js';
+import { bytes, empty, fact, h, link, query, row, section, status, time } from './dom.js';
 import { headers } from './event.js';
-import { choice } from './fields.js';
+import { topicField } from './fields.js';
 import { amend } from './route.js';
 
 let [topic, id] = ['', ''];
@@ -16,11 +15,11 @@ export function enter({ path: [asked = ''], query: { topic: wanted = '' } }) {
   [id, topic] = [asked, wanted];
   if (id) detail.start(`rejections/${encodeURIComponent(id)}`);
   else list.start(query('rejections', { topic, limit: 200 }));
-  topics.start('topics');
 }
 
 export function leave() {
-  for (const feed of [list, detail, topics]) feed.stop();
+  list.stop();
+  detail.stop();
 }
 
 function line(one) {
@@ -39,14 +38,14 @@ function one(what) {
     h('p.reason', what.reason),
     h('dl.facts',
       fact('Answered', status(what.status)),
-      fact('When', time(what.time), h('span.muted', ` ${what.time}`)),
+      fact('When', time(what.time)),
       fact('Topic', what.topic || 'no such topic'),
       fact('From', what.client ?? 'unix socket'),
       fact('Request', h('code', `${what.method} ${what.target}`)),
       fact('Body', what.body_bytes === null ? 'length not known' : bytes(what.body_bytes))),
     section('findings', 'What would help', null, what.findings.length
-      ? h('ol.findings', what.findings.map(({ found, change, fault }) => h('li', h('strong', found), h('p', change), h('code.muted', fault))))
-      : empty('Nothing was found beyond the reason above.')),
+      ? h('ol.findings', what.findings.map(({ found, change }) => h('li', h('strong', found), h('p', change))))
+      : empty('Nothing beyond the reason above.')),
     h('div.columns', section('body', 'Body', null, what.body ? h('pre.body', { tabindex: 0 }, what.body) : empty('It was not kept.')), headers(what.headers))];
 }
 
@@ -55,11 +54,9 @@ export function view() {
     return [h('div.head', h('h1', 'Rejection'), h('a.button', { href: link('rejections', [], { topic }) }, 'All rejections')),
       notice(detail), detail.data && one(detail.data)];
   }
-  const all = list.data?.rejections ?? [];
   return [
-    h('div.head', h('h1', 'Rejections'), h('p.muted', 'The last refused requests')),
-    h('form.filter', choice('Topic', topic, topicNames(), 'all', (value) => amend({ topic: value }))),
-    notice(list),
-    all.length > 0 && table('Rejections', ['Time', 'Topic', 'Status', 'Reason', 'Kind', 'From'], all.map(line)),
-    list.data && all.length === 0 && empty('None. Requests that are refused are listed here with the reason, which the sender is not told.')];
+    h('h1', 'Rejections'),
+    h('form.filter', topicField(topic, (value) => amend({ topic: value }))),
+    listing(list, 'Rejections', ['Time', 'Topic', 'Status', 'Reason', 'Kind', 'From'], (list.data?.rejections ?? []).map(line),
+      'None. Refused requests are listed here with the reason, which the sender is not told.')];
 }

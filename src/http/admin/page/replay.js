@@ -1,11 +1,11 @@
 // Delivering many events again: first how many it would be, then doing it, then how far it is.
 
 import { action, outcome, perform } from './actions.js';
-import { Feed, notice, post } from './api.js';
-import { subscribers, topics, topicNames } from './daemon.js';
+import { Feed, listing, post } from './api.js';
+import { subscribed } from './daemon.js';
 import { confirm } from './dialogs.js';
-import { badge, button, check, count, draw, empty, h, row, some, table, time } from './dom.js';
-import { choice, field, moment } from './fields.js';
+import { badge, button, check, count, draw, h, row, some, time } from './dom.js';
+import { field, moment, textField, topicField } from './fields.js';
 import { amend } from './route.js';
 
 let form = {};
@@ -15,18 +15,14 @@ const running = new Feed(2000);
 
 export function enter({ query: { topic = '', type = '', q = '', since = '', until = '', rate = '' } }) {
   form = { topic, type, q, since, until, rate };
-  topics.start('topics');
   running.start('replays');
 }
 
-export function leave() {
-  running.stop();
-  topics.stop();
-}
+export const leave = () => running.stop();
 
 function request() {
   const set = Object.fromEntries(Object.entries(form).filter(([, value]) => value));
-  return { ...set, subscribers: [...to], ...(form.rate && { rate: Number(form.rate) }) };
+  return { ...set, rate: Number(form.rate) || undefined, subscribers: [...to] };
 }
 
 const countFirst = () => perform('count', async () => {
@@ -39,8 +35,8 @@ const total = () => counted.reduce((sum, one) => sum + (one.total ?? 0), 0);
 
 async function begin() {
   const asked = request();
-  const text = `${counted.map((one) => `${one.subscriber}: ${count(one.total ?? 0)}`).join(', ')}. Receivers may have had them before.`;
-  if (!await confirm({ title: `Make ${some(total(), 'delivery').replace('ys', 'ies')} again?`, text, yes: 'Replay' })) return;
+  const text = `To ${counted.map((one) => one.subscriber).join(', ')}, who may have had them before.`;
+  if (!await confirm({ title: `Deliver ${some(total(), 'event')} again?`, text, yes: 'Replay' })) return;
   perform('count', async () => {
     await post('replay', asked);
     countedFor = '';
@@ -62,14 +58,14 @@ function line(one) {
     [time(one.started), 'when'],
     [one.subscriber, 'name'],
     [badge(one.state), 'state'],
-    [[h('progress', { max: all || 1, value: all ? one.done : 0, 'aria-label': `Replay to ${one.subscriber}` }),
-      one.total === null ? ` ${count(one.done)}, still counting` : ` ${count(one.done)} of ${count(all)}`,
+    [[h('progress', { max: all || 1, value: all && one.done, 'aria-label': 'Progress' }),
+      ` ${count(one.done)} of ${one.total === null ? '…' : count(all)}`,
       one.failed > 0 && h('span.warn', `, ${count(one.failed)} refused`), one.gone > 0 && `, ${count(one.gone)} gone`,
       one.rate && h('span.muted', `, at most ${count(one.rate)}/s`)], 'wide'],
     [one.state === 'running' && action(`cancel ${one.id}`, 'Cancel', async () => {
       await post(`replays/${encodeURIComponent(one.id)}/cancel`);
       await running.now();
-    }, { style: 'small' }), 'do']);
+    }, 'small'), 'do']);
 }
 
 export function view() {
@@ -78,25 +74,22 @@ export function view() {
     amend({ [key]: value });
     draw();
   };
-  const replays = running.data?.replays ?? [];
   return [
-    h('div.head', h('h1', 'Replay')),
-    h('form.panel', { onsubmit: countFirst },
+    h('h1', 'Replay'),
+    h('form.card', { onsubmit: countFirst },
       h('div.filter',
-        choice('Topic', form.topic, topicNames(), 'all', change('topic')),
+        topicField(form.topic, change('topic')),
         field('Type', form.type, change('type'), { placeholder: 'any' }),
-        field('Text', form.q, change('q'), { type: 'search', placeholder: 'topic, type, delivery id or id' }),
+        textField(form.q, change('q')),
         moment('From', form.since, change('since')),
         moment('Before', form.until, change('until')),
         field('At most a second', form.rate, change('rate'), { inputmode: 'numeric', pattern: '[1-9][0-9]{0,6}', placeholder: 'no limit' })),
       h('fieldset', h('legend', 'To'),
-        (subscribers.data?.subscribers ?? []).map(({ name }) => h('label', { key: name }, check(to, name, draw), name)),
+        subscribed().map(({ name }) => h('label', { key: name }, check(to, name, draw), name)),
         to.size === 0 && h('span.muted', 'all that want any of the events')),
-      h('div.line', h('button.primary', 'Count first'), outcome('count')),
+      h('div.actions', h('button.primary', 'Count first'), outcome('count')),
       result()),
     h('h2', 'Replays'),
-    notice(running),
-    replays.length > 0 && table('Replays', ['Asked for', 'Subscriber', 'State', 'Progress', ''], replays.map(line)),
-    running.data && replays.length === 0 && empty('None since the daemon started.'),
+    listing(running, 'Replays', ['Asked for', 'Subscriber', 'State', 'Progress', ''], (running.data?.replays ?? []).map(line), 'None since the daemon started.'),
   ];
 }

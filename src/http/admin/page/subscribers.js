@@ -5,31 +5,25 @@ import { notice, post } from './api.js';
 import { GAP, history, subscribers } from './daemon.js';
 import { badge, count, empty, fact, h, link, span, time } from './dom.js';
 
-export function enter() {
-  subscribers.now();
-}
+export const enter = () => subscribers.now();
+export const leave = () => {};
 
-export function leave() {}
-
+const REACH = 600000;
 /** A line of what was seen in the last ten minutes; it breaks where nobody looked. */
 function plot(label, past, value, say) {
-  const [width, height, reach] = [200, 36, 600000];
   const most = Math.max(1, ...past.map(value));
   const lines = [[]];
   past.forEach((sample, at) => {
     if (at && sample.at - past[at - 1].at > GAP) lines.push([]);
-    const x = width - ((Date.now() - sample.at) / reach) * width;
-    lines.at(-1).push([x.toFixed(1), (height - 2 - (value(sample) / most) * (height - 4)).toFixed(1)]);
+    const x = 200 - ((Date.now() - sample.at) / REACH) * 200;
+    lines.at(-1).push([x.toFixed(1), (34 - (value(sample) / most) * 32).toFixed(1)]);
   });
   const caption = `${label} up to ${say(Math.max(0, ...past.map(value)))}`;
   return h('figure', h('figcaption', caption),
-    h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${caption} in the last ten minutes` },
-      lines.filter((line) => line.length > 0).map((line) => {
-        const [[first], [end]] = [line[0], line.at(-1)];
-        return [
-          h('polygon', { points: `${first},${height} ${line.join(' ')} ${end},${height}` }),
-          h('polyline', { points: line.length > 1 ? line.join(' ') : `${first - 1},${line[0][1]} ${line[0]}` })];
-      })));
+    h('svg', { viewBox: '0 0 200 36', preserveAspectRatio: 'none', role: 'img', 'aria-label': `${caption} in the last ten minutes` },
+      lines.filter((line) => line.length > 1).map((line) => [
+        h('polygon', { points: `${line[0][0]},36 ${line.join(' ')} ${line.at(-1)[0]},36` }),
+        h('polyline', { points: line.join(' ') })])));
 }
 
 function switches({ name, state }) {
@@ -37,22 +31,24 @@ function switches({ name, state }) {
   return state !== 'unconfigured' && action(`switch ${name}`, state === 'paused' ? 'Resume' : 'Pause', async () => {
     await post(`subscribers/${encodeURIComponent(name)}/${to}`);
     await subscribers.now();
-  }, { style: state === 'paused' ? 'primary' : '' });
+  }, state === 'paused' ? 'primary' : '');
 }
+
+const big = (name, value) => fact(name, h('span.big', value));
 
 function card(one, last) {
   const past = history(one.name);
   const behind = last - one.position + 1;
-  return h('article.card', { key: one.name, 'data-tone': one.state, 'aria-label': one.name },
+  return h('article.card', { key: one.name, 'data-tone': { failing: 'bad', unconfigured: 'bad', paused: 'warn' }[one.state] },
     h('div.line', h('h2', one.name), badge(one.state), switches(one)),
     h('p.sink', one.sink),
     h('dl.facts',
-      fact('Backlog', h('span.big', count(one.backlog))),
-      fact('Oldest owed', h('span.big', one.oldest_owed_seconds ? span(one.oldest_owed_seconds) : '–')),
-      fact('Retrying', h('span.big', count(one.retrying))),
-      fact('Dead', one.dead ? h('a.big.bad', { href: link('dead', [], { subscriber: one.name }) }, count(one.dead)) : h('span.big', '0'))),
+      big('Backlog', count(one.backlog)),
+      big('Oldest owed', one.oldest_owed_seconds ? span(one.oldest_owed_seconds) : '–'),
+      big('Retrying', count(one.retrying)),
+      big('Dead', one.dead > 0 ? h('a.bad', { href: link('dead', [], { subscriber: one.name }) }, count(one.dead)) : '0')),
     h('div.plots', plot('Backlog', past, (sample) => sample.backlog, count), plot('Oldest owed', past, (sample) => sample.lag, span)),
-    h('dl.facts.small',
+    h('dl.facts',
       fact('Position', count(one.position), h('span.muted', behind > 0 ? `, ${count(behind)} to look at` : ', at the end')),
       fact('Delivered', count(one.delivered)),
       fact('Order', one.order),

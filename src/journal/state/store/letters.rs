@@ -118,7 +118,8 @@ impl Store {
                 let subscriber: String = row.get(12)?;
                 let (owed, good) = owed(row, &subscriber)?;
                 (seen, next) = (seen + 1, Some(Place { seq: owed.seq, subscriber: subscriber.clone() }));
-                let fits = |topic: &str| wish.topic.as_deref().is_none_or(|wanted| wanted == topic);
+                let kind = owed.kind.as_deref();
+                let fits = |topic: &str| wish.topic.as_ref().is_none_or(|wanted| wanted.matches(topic, kind));
                 if good && owed.dead && owed.topic.as_deref().is_none_or(fits) {
                     letters.push(Letter { subscriber, owed });
                 }

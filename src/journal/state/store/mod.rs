@@ -6,6 +6,7 @@
 mod bus;
 mod kept;
 mod letters;
+mod replays;
 mod rows;
 mod schema;
 mod steered;
@@ -245,21 +246,22 @@ impl Store {
             let sql = format!(
                 "SELECT CAST(subscriber AS BLOB), next,
                     (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead != 1),
-                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead = 1)
+                    (SELECT count(*) FROM deliveries AS d WHERE d.subscriber = c.subscriber AND dead = 1),
+                    (SELECT count(*) FROM replays AS r WHERE r.subscriber = c.subscriber AND state = 0)
                  FROM cursors AS c WHERE {of}"
             );
             let read = |row: &Row<'_>| {
                 Ok(Unconfigured {
                     // Names are read as bytes: damage may have made them anything.
                     name: String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned(),
-                    behind: Seq(row.get::<_, i64>(1)?.cast_unsigned()) <= last,
+                    behind: Seq(row.get::<_, i64>(1)?.cast_unsigned()) <= last || row.get::<_, i64>(4)? > 0,
                     owed: row.get::<_, i64>(2)?.cast_unsigned(),
                     dead: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
             };
             let all = transaction.prepare(&sql)?.query_map(names, read)?.collect::<rusqlite::Result<Vec<_>>>()?;
             for gone in all.iter().filter(|one| !one.is_kept()) {
-                for table in ["cursors", "attempts", "paused", "wanted"] {
+                for table in ["cursors", "attempts", "paused", "wanted", "replays"] {
                     transaction.execute(&format!("DELETE FROM {table} WHERE subscriber = ?1"), [&gone.name])?;
                 }
             }

@@ -16,7 +16,7 @@ pub(super) fn seq(row: &Row<'_>, at: usize) -> rusqlite::Result<Seq> {
     Ok(Seq(row.get::<_, i64>(at)?.cast_unsigned()))
 }
 
-fn checksum(parts: &[&[u8]]) -> i64 {
+pub(super) fn checksum(parts: &[&[u8]]) -> i64 {
     let sum = parts.iter().fold(0, |sum, part| {
         let sum = crc32c::crc32c_append(sum, &(part.len() as u64).to_le_bytes());
         crc32c::crc32c_append(sum, part)
@@ -186,6 +186,9 @@ pub(super) fn write_one(db: &Connection, name: &str, change: &Change, mut rows: 
                 attempt.took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX)),
             ],
         )?;
+    }
+    for replay in change.replays.values() {
+        super::replays::save(db, replay)?;
     }
     let saved = |row: &Row<'_>| Ok(Cursor { next: seq(row, 0)?, begun: seq(row, 1)?, crashes: row.get(2)? });
     let cursor = match change.cursor {

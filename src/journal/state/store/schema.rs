@@ -92,6 +92,7 @@ pub(super) fn prepare(db: &Connection, version: i64) -> rusqlite::Result<()> {
     let transaction = db.unchecked_transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(super::bus::SCHEMA)?;
+    transaction.execute_batch(super::replays::SCHEMA)?;
     transaction.execute_batch(super::uses::SCHEMA)?;
     for (table, column) in ADDED {
         let name = column.split(' ').next().unwrap_or_default();

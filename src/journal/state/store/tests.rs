@@ -10,6 +10,7 @@ use crate::event::{Event, EventId, Headers, Millis};
 use crate::journal::Keeper;
 use crate::journal::state::letters::{Fate, Step, Stretch, Which, Wish};
 use crate::journal::state::{Attempt, DROPPED, Owed, State};
+use crate::name::Pattern;
 
 const CURSOR: Cursor = Cursor { next: Seq(40), begun: Seq(64), crashes: 2 };
 
@@ -47,7 +48,7 @@ fn change(rows: &[Owed]) -> Change {
     Change {
         cursor: Some(CURSOR),
         rows: rows.iter().map(|row| (row.seq, Some(row.clone()))).collect(),
-        attempts: Vec::new(),
+        ..Change::default()
     }
 }
 
@@ -418,10 +419,10 @@ fn the_list_of_letters_is_told_newest_first() {
     assert!(all.is_sorted_by(|a, b| a > b), "newest first, and by name backwards");
     let of_one: Vec<_> = letters(&state, Some("y")).into_iter().map(|(_, owed)| owed.seq.0).collect();
     assert_eq!(of_one, [7, 1]);
-    let wish = Wish { topic: Some("a".into()), limit: 2, ..Wish::default() };
+    let wish = Wish { topic: Pattern::parse("a").ok(), limit: 2, ..Wish::default() };
     let page = runtime().block_on(state.letters(wish)).expect("read");
     assert_eq!(page.letters.iter().map(|letter| letter.owed.seq.0).collect::<Vec<_>>(), [1197, 1194]);
-    let wish = Wish { topic: Some("c".into()), limit: 2, ..Wish::default() };
+    let wish = Wish { topic: Pattern::parse("c").ok(), limit: 2, ..Wish::default() };
     let page = runtime().block_on(state.letters(wish)).expect("read");
     assert!(page.letters.is_empty() && page.next.is_some(), "not all is looked through at once");
     let refused = runtime().block_on(state.refused(vec![Seq(1), Seq(8), Seq(2000)])).expect("read");

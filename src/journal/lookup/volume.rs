@@ -21,7 +21,7 @@ use crate::journal::segment::{Found, Scanner, Segment, index_name, log_name};
 const CHUNK: usize = 256 * 1024;
 
 /// A segment, or the index that outlives it.
-pub(super) struct Shelf {
+pub(super) struct Volume {
     /// The number of its first event.
     pub base: Seq,
     /// The last number that can be in it.
@@ -32,8 +32,8 @@ pub(super) struct Shelf {
     pub span: Option<Span>,
 }
 
-/// Every shelf there is, oldest first.
-pub(super) fn all(shared: &Shared) -> Vec<Shelf> {
+/// Every volume there is, oldest first.
+pub(super) fn all(shared: &Shared) -> Vec<Volume> {
     // What is durable now is found: in the indexes, or behind them in the last segment.
     let mut last = shared.commit.durable();
     let mut there: BTreeMap<u64, Option<Arc<Segment>>> =
@@ -43,16 +43,16 @@ pub(super) fn all(shared: &Shared) -> Vec<Shelf> {
         there.entry(base).or_insert(None);
     }
     let spans = lock(&shared.spans);
-    let mut shelves: Vec<Shelf> = Vec::with_capacity(there.len());
+    let mut volumes: Vec<Volume> = Vec::with_capacity(there.len());
     for (base, segment) in there.into_iter().rev() {
-        shelves.push(Shelf { base: Seq(base), last, segment, span: spans.get(&base).copied() });
+        volumes.push(Volume { base: Seq(base), last, segment, span: spans.get(&base).copied() });
         last = Seq(base - 1);
     }
-    shelves.reverse();
-    shelves
+    volumes.reverse();
+    volumes
 }
 
-impl Shelf {
+impl Volume {
     /// Goes over the entries in order, until there are no more or it is told to stop.
     pub(super) fn walk(&self, shared: &Shared, each: &mut dyn FnMut(&Entry<'_>) -> ControlFlow<()>) {
         let mut place = Place { next: self.base, offset: SEGMENT_HEAD, stopped: false };
