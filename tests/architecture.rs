@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules, in groups: each imports only from groups above it, and from those before it in its own.
 const ORDER: &[&[&str]] = &[
-    &["event", "secret", "name", "json", "trace", "metrics", "signature", "api"],
+    &["event", "secret", "name", "json", "trace", "metrics", "signature", "filter", "api"],
     &["config"],
     &["validate", "topic"],
     &["journal"],
@@ -58,6 +58,7 @@ const CLEAR: &[(&str, &[&str], &str)] = &[
     ("signature", &["tokio", "hyper", "Instant", "SystemTime", "Millis::now"], "it is told the time and the request"),
     ("json", &["tokio", "hyper", "Instant", "SystemTime"], "pure"),
     ("route", &["tokio", "hyper", "Instant", "SystemTime"], "pure"),
+    ("filter", &["tokio", "hyper", "Instant", "SystemTime", "Millis::now"], "pure"),
     ("name", &["tokio", "hyper", "Instant", "SystemTime"], "pure"),
     ("config", &["tokio", "hyper", "std::fs", "std::env"], "the file as written, without effects"),
     ("plan", &["tokio", "hyper"], "nothing is opened before `app`"),

@@ -85,6 +85,8 @@ pub struct Planned {
     pub truncated: bool,
     /// Events of topics that the other configuration does not have.
     pub without_topic: u64,
+    /// Topics that the configuration in force does not have: nothing was recorded of what would come in on them.
+    pub new_topics: Vec<String>,
     /// By name, those of either configuration.
     pub subscribers: Vec<PlannedSubscriber>,
 }

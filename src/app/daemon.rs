@@ -59,7 +59,7 @@ impl InForce {
     pub(super) fn new(plan: &Plan, written: Written) -> Self {
         let topic = |topic: &crate::topic::Topic| {
             let wanting = plan.subscribers.iter().filter(|subscriber| {
-                subscriber.patterns.iter().any(|pattern| pattern.may_match_topic(topic.name.as_str()))
+                subscriber.route.patterns.iter().any(|pattern| pattern.may_match_topic(topic.name.as_str()))
             });
             api::topics::Topic {
                 name: topic.name.to_string(),

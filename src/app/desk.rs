@@ -11,7 +11,7 @@ use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
 use crate::deliver::steer::Unsteered;
 use crate::deliver::trace::Traced;
-use crate::event::Seq;
+use crate::event::{Event, Seq};
 use crate::http::admin::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
 use crate::journal::state::letters::{Fate, Which};
 
@@ -83,8 +83,9 @@ impl Desk for Daemon {
         seq: Seq,
         topic: &'a str,
         kind: Option<&'a str>,
+        event: Option<&'a Event>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>> {
-        Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind }).await?) })
+        Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind, event }).await?) })
     }
 
     fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {

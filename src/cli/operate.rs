@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser as Text;
 use clap::{Args, Subcommand};
 
-use super::value::{at_least_one, event_id, moment};
+use super::value::{at_least_one, event_id, moment, rejection_id};
 use crate::api::DEFAULT_LIMIT;
 
 /// Which daemon, and how the answer is printed.
@@ -261,7 +261,7 @@ pub enum TopicsCommand {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The refused request, by the id `--list` shows [default: the last one]
-    #[arg(value_parser = Text::new())]
+    #[arg(value_parser = rejection_id)]
     pub id: Option<String>,
 
     /// Only requests on this topic [default: any]

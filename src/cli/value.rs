@@ -12,6 +12,11 @@ pub(super) fn event_id(text: &str) -> Result<String, String> {
     }
 }
 
+/// The id of a refused request.
+pub(super) fn rejection_id(text: &str) -> Result<String, String> {
+    event_id(text).map_err(|_| "the id of a refused request is a UUID, as `doctor --list` shows it".into())
+}
+
 /// A moment, or a time before now.
 pub(super) fn moment(text: &str) -> Result<String, String> {
     if duration::parse(text).is_ok() || text.parse::<jiff::Timestamp>().is_ok() {

@@ -130,7 +130,7 @@ impl Display for Validity<'_> {
 
 fn subscriber_lines(out: &mut String, plan: &Plan, subscriber: &Subscriber) -> fmt::Result {
     writeln!(out, "\nsubscriber {}", subscriber.name)?;
-    for pattern in &subscriber.patterns {
+    for pattern in &subscriber.route.patterns {
         let topics = plan.topics.iter().map(|topic| &topic.name).filter(|name| pattern.may_match_topic(name.as_str()));
         let kind = pattern.as_str().split_once('.').map(|(_, kind)| format!(", type {kind}"));
         line(out, "topics", format_args!("{} -> {}{}", pattern.as_str(), list(topics), kind.unwrap_or_default()))?;

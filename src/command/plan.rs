@@ -16,8 +16,8 @@ pub(super) async fn run(session: &Session, args: &PlanArgs) -> Result<(), Failur
     let loaded = plan::load(&args.new).map_err(Failure::Configuration)?;
     let route = |subscriber: &crate::deliver::Subscriber| Route {
         name: subscriber.name.to_string(),
-        topics: subscriber.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-        filter: None,
+        topics: subscriber.route.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        filter: subscriber.route.filter.as_ref().map(|filter| filter.text().to_owned()),
     };
     let request = PlanRequest {
         subscribers: loaded.plan.subscribers.iter().map(route).collect(),

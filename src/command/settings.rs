@@ -48,6 +48,10 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 /// The answer to a reload in words.
 pub(super) fn told(reloaded: &Reloaded, screen: &Screen) -> String {
     let mut text = lines(&reloaded.changes, screen);
+    for line in reloaded.warnings.as_deref().unwrap_or_default().trim().lines() {
+        text.push_str(&printable(line));
+        text.push('\n');
+    }
     let restart = reloaded.changes.iter().any(|change| change.needs_restart);
     text.push_str(&match (reloaded.changes.len() as u64, reloaded.applied) {
         (0, true) => "read anew: nothing has changed".to_owned(),
@@ -58,10 +62,6 @@ pub(super) fn told(reloaded: &Reloaded, screen: &Screen) -> String {
         }
         (many, false) => format!("{} would be in force after a reload", words::count(many, "change")),
     });
-    for line in reloaded.warnings.as_deref().unwrap_or_default().trim().lines() {
-        text.push('\n');
-        text.push_str(&printable(line));
-    }
     text
 }
 

@@ -25,8 +25,8 @@ pub const TABLES: [(&str, &[&str]); 21] = [
     ("journal", &["path", "sync", "retain", "min_free"]),
     ("journal.retain", &["age", "size"]),
     ("log", &["level", "format"]),
-    ("otlp", &["endpoint", "headers", "sample", "rate", "service_name"]),
     ("backstage", &["url", "tokens", "notify_timeout", "forget_idle"]),
+    ("otlp", &["endpoint", "headers", "sample", "rate", "service_name"]),
     ("topics.*", &["validator", "max_body", "allow_from", "dedupe", "accept", "event_type", "delivery_id"]),
     (
         "topics.*.validator",
@@ -49,7 +49,7 @@ pub const TABLES: [(&str, &[&str]); 21] = [
     ("secret", &["env", "file", "credential"]),
     ("secrets.*", &["env", "file", "credential", "id", "not_before", "not_after"]),
     ("source", &["header", "body"]),
-    ("subscribers.*", &["topics", "start", "sink", "retry", "order"]),
+    ("subscribers.*", &["topics", "filter", "start", "sink", "retry", "order"]),
     ("subscribers.*.retry", &["first", "max", "attempts", "max_age"]),
     ("sink.stdout", &["type", "format"]),
     ("sink.file", &["type", "path", "format", "rotate"]),

@@ -154,6 +154,17 @@ impl<'t> Value<'t> {
         self.report(Level::Error, Some(self.tree.span()), message.into(), Some(hint.into()));
     }
 
+    /// Reports an error about some bytes of the text of a string: at their place in the file where they stand there as
+    /// they are, on one line between one pair of quotes, and else about all of it.
+    pub fn error_within(&self, bytes: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        let whole = self.tree.span();
+        // An escape is longer than what it stands for, and so are more quotes.
+        let plain = self.tree.get_ref().as_str().is_some_and(|text| text.len() + 2 == whole.len());
+        let first = whole.start + 1;
+        let span = if plain { first + bytes.start..first + bytes.end } else { whole };
+        self.report(Level::Error, Some(span), message.into(), Some(hint.into()));
+    }
+
     /// Reports an error about the key itself.
     pub fn wrong_key(&self, message: impl Into<String>, hint: impl Into<String>) {
         self.report(Level::Error, Some(self.key_span.clone()), message.into(), Some(hint.into()));

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Subscriber;
 use crate::event::Seq;
 use crate::journal::{Journal, Watch};
-use crate::route;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,9 +22,9 @@ impl Backlog {
         let before = Arc::new(AtomicU64::new(0));
         let range = next.0..watch.since().0;
         if !range.is_empty() {
-            let (journal, patterns, before) = (journal.clone(), subscriber.patterns.clone(), Arc::clone(&before));
+            let (journal, route, before) = (journal.clone(), subscriber.route.clone(), Arc::clone(&before));
             let count = move || {
-                let count = journal.count(range, &|topic, kind| route::wants(&patterns, topic, kind));
+                let count = journal.count(range, &|topic, kind| route.matches(topic, kind));
                 before.fetch_add(count, Ordering::Relaxed);
             };
             // The figure is for people; without a thread for it, it stays too small.

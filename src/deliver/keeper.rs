@@ -14,6 +14,7 @@ use super::worker::command::{Course, Rein, Request, Told, reins};
 use super::worker::{Parts, Worker};
 use super::{Start, Subscriber, lock};
 use crate::event::Seq;
+use crate::filter::bodies::Bodies;
 use crate::journal::state::{State, Unconfigured};
 use crate::journal::{Hold, Journal, Watch};
 use crate::metrics::{Metrics, SubscriberMetrics, Subscribers};
@@ -31,6 +32,8 @@ pub(super) struct Field {
     pub state: State,
     metrics: Subscribers,
     roster: Mutex<Roster>,
+    /// Shared, so that each body is parsed once, whatever looks at it.
+    bodies: Arc<Bodies>,
     /// Held by whoever does something that others must not do at the same time, and that waits for the state.
     pub steering: tokio::sync::Mutex<()>,
 }
@@ -126,6 +129,7 @@ impl Field {
             state: state.clone(),
             metrics: metrics.subscribers.clone(),
             roster: Mutex::new(Roster { paused, ..Roster::default() }),
+            bodies: Arc::default(),
             steering: tokio::sync::Mutex::default(),
         })
     }
@@ -160,6 +164,7 @@ impl Field {
             replays: Arc::clone(&self.replays),
             from,
             hold,
+            bodies: Arc::clone(&self.bodies),
         }
     }
 

@@ -33,7 +33,8 @@ use crate::event::Millis;
 use crate::journal::Journal;
 use crate::journal::state::State;
 use crate::metrics::Metrics;
-use crate::name::{Pattern, SubscriberName};
+use crate::name::SubscriberName;
+use crate::route::Route;
 use crate::sink::{self, Sink};
 pub(crate) use keeper::tell_of;
 use keeper::{Field, Newcomer, Turn, keep};
@@ -65,8 +66,8 @@ pub enum Order {
 pub struct Subscriber {
     /// Its name.
     pub name: SubscriberName,
-    /// The events it wants; one pattern is enough.
-    pub patterns: Vec<Pattern>,
+    /// The events it wants.
+    pub route: Route,
     /// Where it begins when it is new.
     pub start: Start,
     /// Where its events go.
@@ -75,13 +76,6 @@ pub struct Subscriber {
     pub retry: retry::Policy,
     /// How its deliveries relate.
     pub order: Order,
-}
-
-impl Subscriber {
-    /// What it wants, for the record.
-    fn wanted(&self) -> String {
-        self.patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join("\n")
-    }
 }
 
 /// All subscribers at work.
@@ -150,7 +144,7 @@ impl Deliveries {
     /// Whether any subscriber wants events of a topic and type.
     #[must_use]
     pub fn anybody_takes(&self, topic: &str, kind: Option<&str>) -> bool {
-        self.field.seen().iter().any(|seen| crate::route::wants(&seen.subscriber.patterns, topic, kind))
+        self.field.seen().iter().any(|seen| seen.subscriber.route.matches(topic, kind))
     }
 
     /// Brings the metrics of all subscribers up to date: what was answered before is in them.
@@ -235,6 +229,11 @@ impl Deliveries {
     /// When the disk does not take it: it is ended, but begins again at the next start.
     pub fn cancel_replay(&self, id: u64) -> Result<Option<ReplayView>, String> {
         self.field.replays.cancel(id, Millis::now())
+    }
+
+    /// What each subscriber wants, as it was configured last.
+    pub fn routes(&self) -> Vec<(SubscriberName, Route)> {
+        self.field.seen().into_iter().map(|seen| (seen.name, seen.subscriber.route.clone())).collect()
     }
 
     /// How each subscriber is doing.

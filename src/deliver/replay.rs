@@ -17,8 +17,8 @@ use crate::event::{Millis, Seq};
 use crate::journal::lookup::{BadTerms, Query, Stretches};
 use crate::journal::state::{Cursor, MAX_ENDED, Replay, State, Tally};
 use crate::journal::{Hold, Journal};
-use crate::name::{Pattern, SubscriberName};
-use crate::route;
+use crate::name::SubscriberName;
+use crate::route::Route;
 
 pub use crate::journal::state::{ReplayState, Selection};
 
@@ -113,7 +113,7 @@ struct Entry {
 
 /// A subscriber that can replay.
 struct Lane {
-    patterns: Vec<Pattern>,
+    route: Route,
     status: Arc<Status>,
     bell: Arc<Notify>,
 }
@@ -181,7 +181,7 @@ impl Replays {
     /// rung when there is something to look at here.
     pub(super) fn join(self: &Arc<Self>, subscriber: &Subscriber, status: &Arc<Status>, bell: &Arc<Notify>) {
         let name = subscriber.name.as_str();
-        let lane = Lane { patterns: subscriber.patterns.clone(), status: Arc::clone(status), bell: Arc::clone(bell) };
+        let lane = Lane { route: subscriber.route.clone(), status: Arc::clone(status), bell: Arc::clone(bell) };
         lock(&self.lanes).insert(name.to_owned(), lane);
         let mut running = Vec::new();
         for (&id, entry) in lock(&self.all).iter_mut().filter(|(_, entry)| entry.replay.subscriber == name) {
@@ -275,7 +275,7 @@ impl Replays {
 
     /// Whether a subscriber takes events of a topic and type.
     pub(super) fn takes(&self, subscriber: &str, topic: &str, kind: Option<&str>) -> bool {
-        lock(&self.lanes).get(subscriber).is_some_and(|lane| route::wants(&lane.patterns, topic, kind))
+        lock(&self.lanes).get(subscriber).is_some_and(|lane| lane.route.matches(topic, kind))
     }
 
     /// The first event that a subscriber has not come to yet.
@@ -286,11 +286,11 @@ impl Replays {
     }
 
     fn stretches(&self, subscriber: &str, range: std::ops::Range<u64>, query: &Query) -> Stretches {
-        let patterns = lock(&self.lanes).get(subscriber).map(|lane| lane.patterns.clone()).unwrap_or_default();
+        let route = lock(&self.lanes).get(subscriber).map(|lane| lane.route.clone()).unwrap_or_default();
         if range.is_empty() {
             return Stretches::default();
         }
-        self.journal.stretches(range, query, &|topic, kind| route::wants(&patterns, topic, kind))
+        self.journal.stretches(range, query, &|topic, kind| route.matches(topic, kind))
     }
 
     /// Every replay that is remembered, newest first.

@@ -15,6 +15,7 @@ use crate::event::{Millis, Seq};
 use crate::journal::Position;
 use crate::journal::state::letters::{Fate, Letter, Other, Place, Which, Wish};
 use crate::name::Pattern;
+use crate::route::Route;
 
 /// The most calls of the state that one page of dead letters is gathered with. Where most letters are of other topics, a
 /// page may stay short.
@@ -242,8 +243,8 @@ fn subscriber(seen: &super::keeper::Seen, last: Seq, now: Millis) -> Subscriber 
     let configured = &seen.subscriber;
     let mut view = Subscriber {
         name: seen.name.to_string(),
-        topics: configured.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-        filter: None,
+        topics: patterns(&configured.route),
+        filter: filter(&configured.route),
         sink: configured.sink.to_string(),
         order: match configured.order {
             Order::Parallel => "parallel".into(),
@@ -274,11 +275,20 @@ fn subscriber(seen: &super::keeper::Seen, last: Seq, now: Millis) -> Subscriber 
     view
 }
 
+fn patterns(route: &Route) -> Vec<String> {
+    route.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+}
+
+fn filter(route: &Route) -> Option<String> {
+    route.filter.as_ref().map(|filter| filter.text().to_owned())
+}
+
 fn unconfigured(other: Other) -> Subscriber {
+    let route = Route::from_record(&other.wanted);
     Subscriber {
         name: other.of.name,
-        topics: other.wanted.lines().map(str::to_owned).collect(),
-        filter: None,
+        topics: patterns(&route),
+        filter: filter(&route),
         sink: String::new(),
         order: String::new(),
         state: SubscriberState::Unconfigured,

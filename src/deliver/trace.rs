@@ -2,6 +2,7 @@
 //! is. A worker that is asked sends first what it has noted, and the state is asked after it: so what is told was the case
 //! at one moment or a later one, never a mixture in which a refusal looks like a success.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,11 +13,11 @@ use super::recent::Sent;
 use super::steer::Unsteered;
 use super::worker::command::{Found, Request};
 use crate::api::events::{Attempt, Delivery, DeliveryState};
-use crate::event::Seq;
+use crate::event::{Event, Seq};
+use crate::filter::Parsed;
 use crate::journal::state::letters::Noted;
 use crate::journal::state::{self, DELIVERED, DROPPED};
-use crate::name::Pattern;
-use crate::route;
+use crate::route::{Decision, Route};
 
 /// How long a worker may take to say how far it is: it may wait for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ pub struct Traced<'a> {
     pub topic: &'a str,
     /// Its type.
     pub kind: Option<&'a str>,
+    /// All of it, for filters; none if it is not there any more.
+    pub event: Option<&'a Event>,
 }
 
 impl Deliveries {
@@ -58,10 +61,12 @@ impl Deliveries {
         }
         let mut noted = self.field.state.noted(event.seq).await.map_err(Unsteered::NotNow)?;
         let mut all = Vec::new();
+        let body = OnceCell::new();
+        let ask = |route: &Route| ask(route, event, &body);
         for (one, found) in found {
             let noted = noted.remove(one.name.as_str()).unwrap_or_default();
             let found = found.unwrap_or_else(|| by_position(one, event.seq));
-            all.extend(told(one, event, found, noted));
+            all.extend(told(one, ask, found, noted));
         }
         all.extend(noted.into_iter().filter_map(|(name, noted)| of_nobody(name, noted)));
         all.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
@@ -80,31 +85,52 @@ fn by_position(one: &Seen, seq: Seq) -> Found {
     if seq.0 < position { Found::Behind(None) } else { Found::Ahead }
 }
 
+/// What a subscriber that wants this makes of the event; none: that cannot be told any more.
+fn ask(route: &Route, traced: Traced<'_>, body: &OnceCell<Parsed>) -> Option<Decision> {
+    if !route.matches(traced.topic, traced.kind) {
+        return Some(Decision::Unmatched);
+    }
+    match (&route.filter, traced.event) {
+        (None, _) => Some(Decision::Taken),
+        (Some(_), event) => event.map(|event| route.judge(event, || body.get_or_init(|| Parsed::of(event)))),
+    }
+}
+
 /// What became of the event for one that is configured.
-fn told(one: &Seen, event: Traced<'_>, found: Found, noted: Noted) -> Option<Delivery> {
-    let wants = route::wants(&one.subscriber.patterns, event.topic, event.kind);
+fn told(one: &Seen, ask: impl Fn(&Route) -> Option<Decision>, found: Found, noted: Noted) -> Option<Delivery> {
     let name = one.name.to_string();
     if let Some(delivery) = refused(name.clone(), &noted) {
         return Some(delivery);
     }
+    let route = &one.subscriber.route;
     let sent = match found {
-        Found::Ahead => return wants.then(|| plain(name, DeliveryState::Pending)),
+        Found::Ahead => return by_decision(name, ask(route)?, DeliveryState::Pending),
         Found::Behind(sent) => sent,
     };
     if noted.attempts.is_empty() && sent.is_none() {
-        let wanted = match noted.wanted.as_deref() {
-            Some("") => return wants.then(|| plain(name, DeliveryState::BeforeStart)),
-            Some(then) => {
-                let patterns: Vec<Pattern> = then.lines().filter_map(|line| Pattern::parse(line).ok()).collect();
-                route::wants(&patterns, event.topic, event.kind)
-            }
-            None => wants,
+        let decision = match noted.wanted.as_deref() {
+            Some("") => return by_decision(name, ask(route)?, DeliveryState::BeforeStart),
+            Some(then) => ask(&Route::from_record(then))?,
+            None => ask(route)?,
         };
-        if !wanted {
-            return None;
+        if decision != Decision::Taken {
+            return by_decision(name, decision, DeliveryState::Filtered);
         }
     }
     Some(delivered(name, &noted, sent))
+}
+
+/// How the delivery stands if it was to be made, or that the filter stands before it; none: no pattern matches.
+fn by_decision(name: String, decision: Decision, state: DeliveryState) -> Option<Delivery> {
+    match decision {
+        Decision::Unmatched => None,
+        Decision::Taken => Some(plain(name, state)),
+        Decision::Filtered => Some(plain(name, DeliveryState::Filtered)),
+        Decision::Failed(failure) => {
+            let reason = Some(format!("the filter fails: {failure}"));
+            Some(Delivery { reason, ..plain(name, DeliveryState::Filtered) })
+        }
+    }
 }
 
 /// What became of it for one that is not configured any more.

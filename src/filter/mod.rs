@@ -165,4 +165,4 @@ impl PartialEq for Filter {
 impl Eq for Filter {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use super::*;
 use crate::event::{EventId, Headers, Millis, Seq};
 
 /// An event on the topic `github` with these headers and this body.
-pub(super) fn event(kind: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Event {
+pub(crate) fn event(kind: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Event {
     let mut wire = Vec::new();
     for (name, value) in headers {
         Headers::push_wire(&mut wire, name, value);

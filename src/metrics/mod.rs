@@ -188,6 +188,10 @@ pub struct SubscriberMetrics {
     pub tracer: Tracer,
     /// The labels under which refused attempts were counted.
     labels: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Events that match, and that the filter refused.
+    pub filtered: Counter,
+    /// Those of them on which it failed.
+    pub filter_errors: Counter,
     /// Deliveries that ended well.
     pub delivered: Counter,
     /// Deliveries that were given up.
@@ -222,12 +226,14 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, of the events that matched a subscriber: matched = `forebay_deliveries_total` with the outcomes `delivered`
-/// and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
+/// At rest, of the events that matched a subscriber: matched = `forebay_filtered_total`, `forebay_deliveries_total` with the
+/// outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has grown. A dead
 /// letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries died, one
 /// that is retried again and again more than once; it is no part of the sum.
 #[derive(Debug, Clone)]
 pub struct Subscribers {
+    filtered: Family<OfSubscriber, Counter>,
+    filter_errors: Family<OfSubscriber, Counter>,
     tracer: Tracer,
     deliveries: Family<Delivered, Counter>,
     attempts: Family<Attempted, Counter>,
@@ -249,6 +255,8 @@ const OK: &str = "ok";
 impl Subscribers {
     fn new() -> Self {
         Self {
+            filtered: Family::default(),
+            filter_errors: Family::default(),
             tracer: Tracer::default(),
             deliveries: Family::default(),
             attempts: Family::default(),
@@ -263,6 +271,8 @@ impl Subscribers {
     }
 
     fn register(&self, registry: &mut Registry) {
+        registry.register("filtered", "events that filters refused", self.filtered.clone());
+        registry.register("filter_errors", "events on which filters failed", self.filter_errors.clone());
         registry.register("deliveries", "deliveries that ended, by outcome", self.deliveries.clone());
         registry.register("attempts", "attempts to deliver by result", self.attempts.clone());
         let seconds = self.attempt_seconds.clone();
@@ -289,6 +299,8 @@ impl Subscribers {
             let counter = self.deliveries.get_or_create(&Delivered { subscriber: name.to_owned(), outcome });
             counter.clone()
         });
+        let filtered = self.filtered.get_or_create(&of).clone();
+        let filter_errors = self.filter_errors.get_or_create(&of).clone();
         let good = Attempted { subscriber: name.to_owned(), result: OK };
         let good_attempts = self.attempts.get_or_create(&good).clone();
         let attempt_seconds = self.attempt_seconds.get_or_create(&of).clone();
@@ -304,6 +316,8 @@ impl Subscribers {
             attempts,
             tracer: self.tracer.clone(),
             labels: Arc::default(),
+            filtered,
+            filter_errors,
             delivered,
             died,
             dropped,
@@ -329,6 +343,8 @@ impl Subscribers {
             self.attempts.remove(&Attempted { subscriber: subscriber(), result });
         }
         let of = OfSubscriber { subscriber: subscriber() };
+        self.filtered.remove(&of);
+        self.filter_errors.remove(&of);
         self.attempt_seconds.remove(&of);
         self.backlog.remove(&of);
         self.oldest_owed.remove(&of);

@@ -1,8 +1,8 @@
 //! From a configuration as written to what it means. After a [`Plan`] nothing can be wrong with the file any more;
 //! nothing has touched the machine yet, but that secrets, certificates and keys have been read.
 //!
-//! - `listen`: ingress and admin listener; `journal`: journal and log; `otlp`: traces.
-//! - `backstage`: the event bus; `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
+//! - `listen`: ingress and admin listener; `journal`: journal and log; `otlp`: traces; `backstage`: the event bus.
+//! - `topic`: a topic; `validator`: its validator; `secret`: secrets, wherever they are wanted.
 //! - `subscriber`: a subscriber; `sink`: its sink; `webhook`: the sink with the most settings; `template`: file paths.
 //! - [`defaults`]: what counts where the file says nothing, and how far a value may go.
 //!

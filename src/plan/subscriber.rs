@@ -1,5 +1,6 @@
 //! Subscribers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::topic::Topics;
@@ -7,8 +8,10 @@ use super::{Surroundings, defaults, sink};
 use crate::config::{Table, Value, suggest};
 use crate::deliver::retry::Policy;
 use crate::deliver::{Order, Start, Subscriber};
+use crate::filter::{Filter, FilterError};
 use crate::journal;
 use crate::name::{Pattern, SubscriberName};
+use crate::route::Route;
 
 /// Reads `[subscribers.*]`; `None` if something was reported.
 pub(super) fn all(
@@ -39,7 +42,7 @@ pub(super) fn all(
     if whole {
         for (name, table) in &topics.named {
             let wanted = |subscriber: &Subscriber| {
-                subscriber.patterns.iter().any(|pattern| pattern.may_match_topic(name.as_str()))
+                subscriber.route.patterns.iter().any(|pattern| pattern.may_match_topic(name.as_str()))
             };
             if !all.iter().any(wanted) && !topics.bus {
                 table.warn("no subscriber wants this topic: its events are kept, and go nowhere", HOW);
@@ -57,17 +60,13 @@ fn subscriber(
     journal: &journal::Settings,
     sinks: &mut sink::Seen,
 ) -> Option<Subscriber> {
-    let table = table.clone().only_and("subscribers.*", &["filter"]);
+    let table = table.clone().only("subscribers.*");
     let get = |key: &str| table.get(key);
-    if let Some(filter) = get("filter") {
-        filter.wrong_key(
-            "filters are not available in this version",
-            "choose events by topic and type: `\"github.push\"`",
-        );
-    }
     let patterns = table
         .need("topics", "the subscriber wants no topic", "write `topics = [\"*\"]` for all of them")
         .and_then(|value| patterns(&value, topics));
+    // `Some(None)`: there is none.
+    let filter = get("filter").map_or(Some(None), |value| filter(&value).map(Some));
     let start = get("start").map_or(Some(Start::Now), |value| {
         value.choice("a start", &[("now", Start::Now), ("earliest", Start::Earliest)])
     });
@@ -82,7 +81,19 @@ fn subscriber(
             "write `sink = { type = \"stdout\" }`, or another of `file`, `webhook`",
         )
         .and_then(|value| sink::read(&value, around, journal, sinks));
-    Some(Subscriber { name: name?, patterns: patterns?, start: start?, sink: sink?, retry: retry?, order: order? })
+    let route = Route { patterns: patterns?, filter: filter? };
+    Some(Subscriber { name: name?, route, start: start?, sink: sink?, retry: retry?, order: order? })
+}
+
+fn filter(value: &Value<'_>) -> Option<Arc<Filter>> {
+    let text = value.string("write an expression: `filter = 'body.ref == \"refs/heads/main\"'`")?;
+    match Filter::compile(text) {
+        Ok(filter) => Some(Arc::new(filter)),
+        Err(FilterError { range, message, hint }) => {
+            value.error_within(range, message, hint);
+            None
+        }
+    }
 }
 
 fn patterns(value: &Value<'_>, topics: &Topics<'_>) -> Option<Vec<Pattern>> {

@@ -68,7 +68,7 @@ impl Place {
 
     fn read_with(&self, text: &str, credentials: impl Fn() -> Option<OsString>) -> Result<Loaded, Report> {
         let env = |name: &str| match name {
-            "GITHUB_WEBHOOK_SECRET" | "BITBUCKET_OLD" | "CI_TOKEN" | "BACKSTAGE_EVENTS_TOKEN" | "OTLP_TENANT" => {
+            "GITHUB_WEBHOOK_SECRET" | "BITBUCKET_OLD" | "CI_TOKEN" | "OTLP_TENANT" | "BACKSTAGE_EVENTS_TOKEN" => {
                 Some("variable-of-the-environment".into())
             }
             "EMPTY" => Some(OsString::new()),

@@ -13,6 +13,7 @@ mod ingress;
 mod lifecycle;
 mod log;
 mod metrics;
+mod operate;
 mod readme;
 mod receiver;
 mod sandbox;

@@ -13,6 +13,7 @@ use forebay::deliver::{Deliveries, Order, Start, Subscriber};
 use forebay::event::{Millis, Seq};
 use forebay::journal::state::letters::{Fate, Which};
 use forebay::name::Pattern;
+use forebay::route::Route;
 use forebay::sink::{Capacity, Delivery, Outcome, Receipt, Refusal, Sink};
 use rusqlite::{Connection, OpenFlags};
 
@@ -35,7 +36,7 @@ fn moody(arrived: &Arc<Arrived>, bad: &Arc<AtomicBool>) -> Box<dyn Sink> {
 }
 
 async fn told(deliveries: &Deliveries, seq: u64) -> Vec<Told> {
-    let event = Traced { seq: Seq(seq), topic: "github", kind: Some("push") };
+    let event = Traced { seq: Seq(seq), topic: "github", kind: Some("push"), event: None };
     deliveries.trace(event).await.expect("told")
 }
 
@@ -175,7 +176,7 @@ async fn who_is_paused_hands_out_nothing_and_owes_what_comes() {
     let stage = Stage::new();
     let arrived = Arc::new(Arrived::default());
     let sink = || Box::new(Fake::new(0, &arrived)) as Box<dyn Sink>;
-    let others = || Subscriber { patterns: vec![Pattern::parse("nothing").expect("a pattern")], ..subscriber("idle") };
+    let others = || Subscriber { route: wants("nothing"), ..subscriber("idle") };
     let deliveries = stage.deliveries(vec![(subscriber("ci"), sink()), (others(), sink())]);
     assert_eq!(
         deliveries.pause("nobody", true).await,
@@ -250,7 +251,7 @@ async fn what_became_of_an_event_is_told_as_it_was() {
     let recent = &told(&deliveries, 2).await[0].attempts[0];
     assert!(recent.time.is_some() && recent.status == Some(204), "{recent:?}");
     // A successor that wants something else remembers what was wanted before, and what was delivered.
-    let other = Subscriber { patterns: vec![Pattern::parse("nothing").expect("a pattern")], ..subscriber("ci") };
+    let other = Subscriber { route: wants("nothing"), ..subscriber("ci") };
     deliveries.replace(&[], vec![(other.clone(), moody(&arrived, &bad))], PATIENCE);
     let changed = || futures_block(deliveries.subscribers()).expect("told").subscribers[0].topics == ["nothing"];
     eventually("it has changed", || changed().then_some(())).await;
@@ -278,4 +279,9 @@ async fn what_became_of_an_event_is_told_as_it_was() {
     };
     eventually("one that begins with the earliest gets it", || seqs_of_late().then_some(())).await;
     deliveries.stop(PATIENCE).await;
+}
+
+/// What wants the events of one pattern.
+fn wants(pattern: &str) -> Route {
+    Route { patterns: vec![Pattern::parse(pattern).expect("a pattern")], filter: None }
 }

@@ -12,6 +12,7 @@ use forebay::journal::state::State;
 use forebay::journal::{Journal, Settings};
 use forebay::metrics::Metrics;
 use forebay::name::{Pattern, SubscriberName};
+use forebay::route::Route;
 use forebay::sink::{self, Capacity, Delivery, Outcome, Outcomes, Receipt, Sink};
 use tempfile::TempDir;
 
@@ -119,7 +120,7 @@ pub(crate) fn subscriber(named: &str) -> Subscriber {
     let quick = Duration::from_millis(1);
     Subscriber {
         name: name(named),
-        patterns: vec![Pattern::parse("*").expect("a pattern")],
+        route: Route { patterns: vec![Pattern::parse("*").expect("a pattern")], filter: None },
         start: Start::Now,
         sink: sink::Settings::Stdout(sink::stdout::Settings::default()),
         retry: Policy { first: quick, max: quick, ..Policy::default() },

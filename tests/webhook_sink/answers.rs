@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use forebay::sink::Refusal;
 use forebay::sink::webhook::Settings;
+use forebay::sink::{Receipt, Refusal};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use forebay::sink::Sink;
 use forebay::sink::webhook::Settings;
+use forebay::sink::{Receipt, Sink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;

@@ -25,8 +25,8 @@ pub(in crate::command) struct Stream {
 pub(in crate::command) struct Message {
     /// Its place, to go on behind it; none: it says nothing of it.
     pub(in crate::command) id: Option<String>,
-    /// Its data.
-    pub(in crate::command) data: String,
+    /// Its data; none: it only says where the stream is.
+    pub(in crate::command) data: Option<String>,
 }
 
 impl Stream {
@@ -62,7 +62,6 @@ impl Stream {
 struct Events {
     buffer: Vec<u8>,
     message: Message,
-    has_data: bool,
 }
 
 impl Events {
@@ -78,7 +77,7 @@ impl Events {
             let line = line.trim_end_matches(['\n', '\r']);
             if line.is_empty() {
                 let message = std::mem::take(&mut self.message);
-                if std::mem::take(&mut self.has_data) {
+                if message != Message::default() {
                     return Ok(Some(message));
                 }
                 continue;
@@ -87,17 +86,18 @@ impl Events {
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
                 "data" => {
-                    if std::mem::replace(&mut self.has_data, true) {
-                        self.message.data.push('\n');
-                    }
-                    self.message.data.push_str(value);
+                    let data = match self.message.data.take() {
+                        Some(before) => before + "\n" + value,
+                        None => value.to_owned(),
+                    };
+                    self.message.data = Some(data);
                 }
                 "id" => self.message.id = Some(value.to_owned()),
                 // Comments, and what is of no interest.
                 _ => {}
             }
         }
-        if self.buffer.len() + self.message.data.len() > MAX_EVENT {
+        if self.buffer.len() + self.message.data.as_ref().map_or(0, String::len) > MAX_EVENT {
             return Err("an event is too long".into());
         }
         Ok(None)
@@ -110,9 +110,15 @@ mod tests {
 
     #[test]
     fn events_are_taken_from_whatever_pieces_they_come_in() {
-        let text = "retry: 1000\n\n: hello\n\nid: 1\nevent: event\ndata: {\"a\":1}\n\r\n:\n\nid:2\ndata:x\ndata: y\r\n\ndata\n\ndata: cut";
-        let message = |id: Option<&str>, data: &str| Message { id: id.map(str::to_owned), data: data.to_owned() };
-        let want = [message(Some("1"), "{\"a\":1}"), message(Some("2"), "x\ny"), message(None, "")];
+        let text = "id: 7\nretry: 1000\n\n: hello\n\nid: 1\nevent: event\ndata: {\"a\":1}\n\r\n:\n\nid:2\ndata:x\ndata: y\r\n\ndata\n\ndata: cut";
+        let text_of = |text: Option<&str>| text.map(str::to_owned);
+        let message = |id, data| Message { id: text_of(id), data: text_of(data) };
+        let want = [
+            message(Some("7"), None),
+            message(Some("1"), Some("{\"a\":1}")),
+            message(Some("2"), Some("x\ny")),
+            message(None, Some("")),
+        ];
         for size in [1, 3, 7, text.len()] {
             let (mut events, mut found) = (Events::default(), Vec::new());
             for piece in text.as_bytes().chunks(size) {

@@ -33,19 +33,20 @@ async fn follow(session: &Session, stream: &mut Stream, last: &mut Option<String
             Ok(message) => message,
             Err(why) => return Ok(why),
         };
-        let line = if session.json {
-            printable(&message.data)
-        } else {
-            match serde_json::from_str::<EventSummary>(&message.data) {
-                Ok(event) => self::line(&event, &session.screen),
-                // It is a notice, or from another version.
-                Err(_) => printable(&message.data),
-            }
-        };
-        session.screen.print(&line)?;
+        if let Some(data) = &message.data {
+            session.screen.print(&shown(data, session))?;
+        }
         if message.id.is_some() {
             last.clone_from(&message.id);
         }
+    }
+}
+
+fn shown(data: &str, session: &Session) -> String {
+    match serde_json::from_str::<EventSummary>(data) {
+        Ok(event) if !session.json => line(&event, &session.screen),
+        // JSON is wanted, or it is a notice, or from another version.
+        _ => printable(data),
     }
 }
 

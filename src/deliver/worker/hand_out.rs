@@ -8,11 +8,14 @@ use crate::deliver::breaker::Leave;
 use crate::deliver::{Order, dice};
 use crate::event::{Event, Millis, Seq};
 use crate::journal::state::Owed;
-use crate::route;
+use crate::route::Decision;
 use crate::sink::Delivery;
 
 /// Events are noted as begun this many ahead, so that it costs nothing for each.
 pub(super) const BEGUN_AHEAD: u64 = 1024;
+
+/// How long a look may take before others have their turn, but for the one event that takes longest.
+const A_LOOK: Duration = Duration::from_millis(2);
 
 /// What became of the event of a delivery that is owed.
 enum Found {
@@ -179,29 +182,50 @@ impl Worker {
         batch
     }
 
-    /// Reads on to the next event that is wanted.
+    /// Reads on to the next event that is wanted, unless its filter refuses so many before it that others must have their
+    /// turn first.
     pub(super) fn peek(&mut self) {
         self.at_tail = false;
-        if self.peeked.is_some() || !self.may_read() {
+        if self.peeked.is_some() {
             return;
         }
-        let patterns = &self.subscriber.patterns;
-        match self.reader.next(&mut |topic, kind| route::wants(patterns, topic, kind)) {
+        let mut until = None;
+        while self.may_read() && self.look() && self.peeked.is_none() {
+            let now = Instant::now();
+            if now >= *until.get_or_insert(now + A_LOOK) {
+                break;
+            }
+        }
+    }
+
+    /// Reads one event that the patterns match, and takes it if the filter wants it. Answers whether there was one.
+    fn look(&mut self) -> bool {
+        let route = &self.subscriber.route;
+        match self.reader.next(&mut |topic, kind| route.matches(topic, kind)) {
             Ok(found) => {
                 if self.next != self.reader.next_seq() {
                     self.next = self.reader.next_seq();
                     self.unsettled.get_or_insert_with(Instant::now);
                 }
                 self.at_tail = found.is_none() && self.reader.at_end();
-                self.peeked = found;
-                self.backlog.taken += u64::from(self.peeked.is_some());
+                self.backlog.taken += u64::from(found.is_some());
                 self.blind_until = None;
+                let Some(recorded) = found else { return false };
+                let decision = route.judge(&recorded.event, || self.bodies.parsed(&recorded.event));
+                if decision == Decision::Taken {
+                    self.peeked = Some(recorded);
+                } else {
+                    self.metrics.filtered.inc();
+                    self.metrics.filter_errors.inc_by(matches!(decision, Decision::Failed(_)).into());
+                }
+                true
             }
             Err(error) => {
                 let text = format!("cannot read the journal: {error}");
                 tracing::error!(subscriber = %self.subscriber.name, "{text}");
                 self.status.failed(Millis::now(), &text);
                 self.blind_until = Some(Instant::now() + REST);
+                false
             }
         }
     }

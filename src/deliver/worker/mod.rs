@@ -30,10 +30,10 @@ use super::replay::Replays;
 use super::status::Status;
 use super::{Order, Subscriber};
 use crate::event::{Millis, Seq};
+use crate::filter::bodies::Bodies;
 use crate::journal::state::{Change, Cursor, Memory, Recalled, Saved, State};
 use crate::journal::{Hold, Journal, Position, Reader, Recorded, Watch};
 use crate::metrics::SubscriberMetrics;
-use crate::route;
 use crate::sink::{Delivery, Outcome, Sink};
 use command::{Course, ENDED, Told};
 use letters::Decision;
@@ -105,6 +105,8 @@ pub(super) struct Worker {
     due_first: bool,
     backlog: Backlog,
     replaying: Replaying,
+    /// Parsed, for filters.
+    bodies: Arc<Bodies>,
 }
 
 /// Everything a worker is made of.
@@ -121,12 +123,13 @@ pub(super) struct Parts {
     pub from: Seq,
     /// Holds everything from there on, or from where it was.
     pub hold: Arc<Hold>,
+    pub bodies: Arc<Bodies>,
 }
 
 impl Worker {
     /// Takes up where the last run left off.
     pub(super) fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { subscriber, sink, journal, state, metrics, status, replays, from, hold } = parts;
+        let Parts { subscriber, sink, journal, state, metrics, status, replays, from, hold, bodies } = parts;
         let name = subscriber.name.as_str();
         let begin = |next| Cursor { next, begun: next, crashes: 0 };
         let memory = state.recall(name)?;
@@ -136,7 +139,7 @@ impl Worker {
             Memory::New => Saved { cursor: begin(from), owed: Vec::new(), dead: 0, recalled: Recalled::default() },
             Memory::Lost => state.start_over(name, journal.earliest())?,
         };
-        state.wants(name, saved.next, is_new, &subscriber.wanted())?;
+        state.wants(name, saved.next, is_new, &subscriber.route.to_record())?;
         // What is recorded from now on was not under way then, however far ahead it was noted.
         let tried = saved.begun.min(journal.commit().durable().next());
         if tried > saved.next {
@@ -150,8 +153,8 @@ impl Worker {
                 "the process ended several times while the same events were delivered: trying them one at a time"
             );
         }
-        let patterns = subscriber.patterns.clone();
-        let watch = journal.watch(Box::new(move |topic, kind| route::wants(&patterns, topic, kind)));
+        let route = subscriber.route.clone();
+        let watch = journal.watch(Box::new(move |topic, kind| route.matches(topic, kind)));
         metrics.dead.set(dead.cast_signed());
         hold.advance(saved.next);
         let mut worker = Self {
@@ -185,6 +188,7 @@ impl Worker {
             state,
             metrics,
             status,
+            bodies,
         };
         worker.change.cursor = Some(saved);
         worker.settle();

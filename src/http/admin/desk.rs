@@ -12,7 +12,7 @@ use crate::api::replay::{Replay, Replays};
 use crate::api::settings::{Configuration, Reloaded};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
-use crate::event::{Millis, Seq};
+use crate::event::{Event, Millis, Seq};
 use crate::http::reply::{self, Answer};
 use crate::journal::state::Selection;
 use crate::journal::state::letters::{Fate, Which};
@@ -121,13 +121,15 @@ pub trait Desk: Send + Sync {
     /// Calls dead letters of a subscriber back, or drops them. Answers how many it were.
     fn decide<'a>(&'a self, name: &'a str, fate: Fate, which: Which) -> Later<'a, Result<u64, Trouble>>;
 
-    /// What became of an event, by subscriber.
+    /// What became of an event, by subscriber. `event`: all of it, where it is still there.
     fn trace<'a>(
         &'a self,
         seq: Seq,
         topic: &'a str,
         kind: Option<&'a str>,
+        event: Option<&'a Event>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>>;
+
     /// Begins replays, on stable storage when it returns. Reads indexes and waits for the disk: not for a runtime's thread.
     ///
     /// # Errors

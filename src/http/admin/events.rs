@@ -136,7 +136,7 @@ pub(super) async fn show(door: &AdminDoor, asked: &Asked) -> Result<Answer, Trou
     let refused = door.browse.state.refused(vec![found.seq]).await.map_err(Trouble::Failed)?;
     let summary = summary(&found, refused.get(&found.seq).copied().unwrap_or_default());
     let headers = event.as_ref().map(|event| joined(&event.headers)).unwrap_or_default();
-    let deliveries = door.desk.trace(found.seq, &found.topic, found.kind.as_deref()).await?;
+    let deliveries = door.desk.trace(found.seq, &found.topic, found.kind.as_deref(), event.as_ref()).await?;
     json(&Shown {
         summary,
         content_type: headers.get("content-type").cloned(),

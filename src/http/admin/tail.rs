@@ -101,8 +101,9 @@ struct Over;
 impl Tail {
     async fn run(mut self, from: Seq) {
         let mut reader = self.journal.reader(Position { seq: from, place: None });
-        // Where to go on after a break: all at once, but not over and over.
-        if self.say("retry: 1000\n\n".into()).await.is_err() {
+        // Where to go on after a break, also before anything came; and at once, but not over and over.
+        let seen = from.0.saturating_sub(1);
+        if self.say(format!("id: {seen}\nretry: 1000\n\n")).await.is_err() {
             return;
         }
         loop {

@@ -6,26 +6,31 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
 use super::restyle::{self, Style, Tree};
+use super::trial::Budget;
 use super::{Case, Finding, MAX_BODY, one};
 use crate::event::Incoming;
 use crate::signature::{form_payload, is_form};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// How much longer it takes to write a byte anew than to hash it.
+const WRITING: usize = 4;
+
 /// A body that might have been signed, and what is wrong if it was.
 pub(super) type Signed = (Bytes, Finding);
 
 /// Asks about every body that might have been signed, each once and the likeliest first, until there is an answer.
-pub(super) fn each<T>(case: &Case<'_>, mut ask: impl FnMut(Signed) -> Option<T>) -> Option<T> {
+pub(super) fn each<T>(case: &Case<'_>, budget: &Budget, mut ask: impl FnMut(Signed) -> Option<T>) -> Option<T> {
     let body = &case.request.body;
     let mut seen = HashSet::from([digest(body)]);
     let mut ask = |(body, finding): Signed| if seen.insert(digest(&body)) { ask((body, finding)) } else { None };
-    if body.len() <= MAX_BODY && !body.is_empty() {
+    if body.len() <= MAX_BODY && !body.is_empty() && !budget.is_spent() {
+        budget.spend(WRITING * 8 * body.len());
         let simple = line_ends(body).into_iter().chain(forms(case.request)).chain(encodings(body));
         if let Some(answer) = simple.into_iter().find_map(&mut ask) {
             return Some(answer);
         }
-        if let Some(answer) = reserialised(body, &mut ask) {
+        if let Some(answer) = reserialised(body, budget, &mut ask) {
             return Some(answer);
         }
     }
@@ -183,7 +188,7 @@ fn encodings(body: &[u8]) -> Vec<Signed> {
 }
 
 /// The same JSON as other programs write it, each also with a line break at its end.
-fn reserialised<T>(body: &[u8], mut ask: impl FnMut(Signed) -> Option<T>) -> Option<T> {
+fn reserialised<T>(body: &[u8], budget: &Budget, mut ask: impl FnMut(Signed) -> Option<T>) -> Option<T> {
     let tree = Tree::read(body)?;
     let finding = |style: Style, end: &str| {
         Finding::new(
@@ -192,8 +197,11 @@ fn reserialised<T>(body: &[u8], mut ask: impl FnMut(Signed) -> Option<T>) -> Opt
             "have the sender sign the very bytes it sends, and see that no proxy parses and rewrites the body",
         )
     };
-    restyle::all().find_map(|style| {
-        let text = tree.write(style, 4 * body.len() + 4096)?;
+    let limit = 4 * body.len() + 4096;
+    restyle::all().take_while(|_| !budget.is_spent()).find_map(|style| {
+        let text = tree.write(style, limit);
+        budget.spend(WRITING * text.as_ref().map_or(limit, String::len));
+        let text = text?;
         let ended = Bytes::from(format!("{text}\n"));
         ask((text.into(), finding(style, "")))
             .or_else(|| ask((ended, finding(style, ", with a line break at its end"))))

@@ -1,5 +1,6 @@
 //! The same JSON in the other ways programs write it: layout, order of keys, and escapes.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::json;
@@ -11,7 +12,7 @@ pub(super) enum Layout {
     Compact,
     /// A space behind `,` and `:`: Python's `json.dumps`.
     Spaced,
-    /// One entry a line, indented by so many spaces; `{}` and `[]` stay as they are.
+    /// One entry a line, indented by so many spaces, eight at most; `{}` and `[]` stay as they are.
     Indented(usize),
     /// One entry a line, indented by tabs.
     Tabs,
@@ -85,9 +86,37 @@ pub(super) struct Tree<'t>(Node<'t>);
 #[derive(Debug)]
 enum Node<'t> {
     Plain(&'t str),
-    Text(&'t str),
+    Text(Text<'t>),
     Array(Vec<Node<'t>>),
-    Object(Vec<(&'t str, Node<'t>)>),
+    Object(Vec<(Text<'t>, Node<'t>)>),
+}
+
+/// A string between its quotes, as it stands there and what it means. What cannot be decoded, half of a surrogate pair, stays
+/// as it is.
+#[derive(Debug)]
+struct Text<'t> {
+    raw: &'t str,
+    meant: Option<Cow<'t, str>>,
+}
+
+impl<'t> Text<'t> {
+    fn new(raw: &'t str) -> Self {
+        let meant = if raw.contains('\\') {
+            serde_json::from_str(&format!("\"{raw}\"")).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(raw))
+        };
+        Self { raw, meant }
+    }
+
+    fn write(&self, escapes: Escapes, out: &mut String) {
+        out.push('"');
+        match &self.meant {
+            Some(meant) if escapes != Escapes::Kept => meant.chars().for_each(|c| character(c, escapes, out)),
+            _ => out.push_str(self.raw),
+        }
+        out.push('"');
+    }
 }
 
 impl<'t> Tree<'t> {
@@ -139,11 +168,11 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self) -> Option<Node<'t>> {
         Some(match self.next()? {
-            b'"' => Node::Text(self.text()?),
+            b'"' => Node::Text(Text::new(self.text()?)),
             b'[' => Node::Array(self.members(b']', Self::node)?),
             b'{' => Node::Object(self.members(b'}', |reader| {
                 reader.next()?;
-                let key = reader.text()?;
+                let key = Text::new(reader.text()?);
                 reader.next()?;
                 reader.take(1)?;
                 Some((key, reader.node()?))
@@ -176,17 +205,19 @@ impl Node<'_> {
         }
         match self {
             Self::Plain(text) => out.push_str(text),
-            Self::Text(text) => string(text, style.escapes, out),
-            Self::Array(members) => around(style.layout, depth, ('[', ']'), members.iter(), out, |member, out| {
-                member.write(style, depth + 1, limit, out);
-            }),
+            Self::Text(text) => text.write(style.escapes, out),
+            Self::Array(members) => {
+                around(style.layout, depth, limit, ('[', ']'), members.iter(), out, |member, out| {
+                    member.write(style, depth + 1, limit, out);
+                })
+            }
             Self::Object(members) => {
                 let mut members: Vec<_> = members.iter().collect();
                 if style.sorted {
-                    members.sort_by_key(|(key, _)| *key);
+                    members.sort_by_key(|(key, _)| key.raw);
                 }
-                around(style.layout, depth, ('{', '}'), members.into_iter(), out, |(key, value), out| {
-                    string(key, style.escapes, out);
+                around(style.layout, depth, limit, ('{', '}'), members.into_iter(), out, |(key, value), out| {
+                    key.write(style.escapes, out);
                     out.push_str(if style.layout == Layout::Compact { ":" } else { ": " });
                     value.write(style, depth + 1, limit, out);
                 });
@@ -198,6 +229,7 @@ impl Node<'_> {
 fn around<T>(
     layout: Layout,
     depth: usize,
+    limit: usize,
     (open, close): (char, char),
     members: impl ExactSizeIterator<Item = T>,
     out: &mut String,
@@ -206,17 +238,20 @@ fn around<T>(
     let line = |depth: usize, out: &mut String| match layout {
         Layout::Indented(spaces) => {
             out.push('\n');
-            out.extend(std::iter::repeat_n(' ', spaces * depth));
+            (0..depth).for_each(|_| out.push_str(&"        "[..spaces]));
         }
         Layout::Tabs => {
             out.push('\n');
-            out.extend(std::iter::repeat_n('\t', depth));
+            (0..depth).for_each(|_| out.push('\t'));
         }
         Layout::Compact | Layout::Spaced => {}
     };
     let any = members.len() > 0;
     out.push(open);
     for (at, member) in members.enumerate() {
+        if out.len() > limit {
+            return;
+        }
         if at > 0 {
             out.push_str(if layout == Layout::Spaced { ", " } else { "," });
         }
@@ -227,21 +262,6 @@ fn around<T>(
         line(depth, out);
     }
     out.push(close);
-}
-
-/// A string with its quotes. What cannot be decoded, half of a surrogate pair, stays as it is.
-fn string(raw: &str, escapes: Escapes, out: &mut String) {
-    out.push('"');
-    let quoted = format!("\"{raw}\"");
-    let decoded = match escapes {
-        Escapes::Kept => None,
-        _ => serde_json::from_str::<String>(&quoted).ok(),
-    };
-    match decoded {
-        None => out.push_str(raw),
-        Some(text) => text.chars().for_each(|c| character(c, escapes, out)),
-    }
-    out.push('"');
 }
 
 fn character(c: char, escapes: Escapes, out: &mut String) {

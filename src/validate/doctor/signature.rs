@@ -126,8 +126,9 @@ impl<'a> Search<'a> {
         let given = look.origin.as_deref().filter(|_| signs_url).map(|origin| urls::given(origin, self.case.request));
         let texts = schemes::texts(self.case, look.scheme);
         [&self.own, &self.others].into_iter().find_map(|keys| {
-            let body =
-                bodies::each(self.case, |(body, finding)| tried(&Look { body, ..look.clone() }, keys, &[finding]));
+            let body = bodies::each(self.case, &self.budget, |(body, finding)| {
+                tried(&Look { body, ..look.clone() }, keys, &[finding])
+            });
             let url = || {
                 given.iter().flatten().find_map(|given| {
                     let (origin, target) = (Some(given.origin.clone()), given.target.clone());

@@ -11,10 +11,10 @@ use crate::event::Incoming;
 use crate::secret::Key;
 use crate::signature::{At, Engine, KeyForm, Rejection, Scheme};
 
-/// The bytes that are hashed in one diagnosis: a quarter of a second or so.
-const WORK: u64 = 256 << 20;
+/// The bytes that are hashed in one diagnosis, which takes a second at most.
+const WORK: u64 = 512 << 20;
 
-/// What all the trials of one diagnosis may hash together.
+/// What all the trials of one diagnosis may take together.
 #[derive(Debug)]
 pub(super) struct Budget(Cell<u64>);
 
@@ -23,10 +23,22 @@ impl Budget {
         Self(Cell::new(WORK))
     }
 
-    fn spend(&self, bytes: u64) -> bool {
-        let left = self.0.get().checked_sub(bytes);
-        self.0.set(left.unwrap_or_default());
-        left.is_some()
+    /// How many pieces of work of this size there is room for, up to `wanted`; they count as done. Where there is not room for
+    /// all of them, nothing follows.
+    fn afford(&self, wanted: usize, bytes: u64) -> usize {
+        let left = self.0.get();
+        let fit = usize::try_from(left / bytes.max(1)).unwrap_or(usize::MAX).min(wanted);
+        self.0.set(if fit < wanted { 0 } else { left - fit as u64 * bytes });
+        fit
+    }
+
+    /// Counts work that was done.
+    pub(super) fn spend(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_sub(bytes as u64));
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
     }
 }
 
@@ -62,6 +74,9 @@ impl<'a> Look<'a> {
         budget: &Budget,
         candidates: &'c [Candidate],
     ) -> Option<&'c Candidate> {
+        if budget.is_spent() {
+            return None;
+        }
         let request = self.request(case.request);
         // With the timestamp written into the text nothing holds it against the clock, or cares how it is written.
         let signed = match stamp(&self.scheme, &request.headers) {
@@ -71,9 +86,10 @@ impl<'a> Look<'a> {
         };
         let scheme = Scheme { signed: &signed, timestamp: None, ..self.scheme };
         [KeyForm::Bytes, KeyForm::Base64, KeyForm::HexPublic].into_iter().find_map(|key| {
-            let tried: Vec<_> = candidates.iter().enumerate().filter(|(_, candidate)| candidate.form == key).collect();
-            let keys: Vec<Key> = tried.iter().map(|(at, candidate)| candidate.key(*at)).collect();
-            if keys.is_empty() || !budget.spend(keys.len() as u64 * (self.body.len() as u64 + 1024)) {
+            let keys = candidates.iter().enumerate().filter(|(_, candidate)| candidate.form == key);
+            let mut keys: Vec<Key> = keys.map(|(at, candidate)| candidate.key(at)).collect();
+            keys.truncate(budget.afford(keys.len(), self.body.len() as u64 + 1024));
+            if keys.is_empty() {
                 return None;
             }
             let engine = Engine::new(&Scheme { key, ..scheme }, keys, self.origin.as_deref()).ok()?;

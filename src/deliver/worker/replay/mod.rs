@@ -21,7 +21,7 @@ use crate::event::{Event, EventId, Millis, Seq};
 use crate::journal::state::letters::{Fate, Stretch, Which};
 use crate::journal::state::{Before, Owed, Tally};
 use crate::journal::{Hold, Position, Recorded};
-use crate::route;
+use crate::route::Decision;
 use crate::sink::Delivery;
 use current::{BATCH, Current};
 
@@ -151,8 +151,8 @@ impl Worker {
         if current.kept.is_some() {
             return Some(self.fetch_kept().await);
         }
-        let patterns = &self.subscriber.patterns;
-        let (found, more) = match current.read(bound, |topic, kind| route::wants(patterns, topic, kind)) {
+        let route = &self.subscriber.route;
+        let (found, more) = match current.read(bound, |topic, kind| route.matches(topic, kind)) {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(subscriber = name, %error, "cannot read the journal for a replay");
@@ -200,9 +200,7 @@ impl Worker {
         let range = current.kept.map_or(0..0, |from| from.0..earliest.min(current.until).0);
         let rows = if range.is_empty() { Vec::new() } else { self.state.kept_rows(name, range, BATCH).await? };
         let next = rows.last().map(|(last, _)| last.seq.next());
-        let patterns = &self.subscriber.patterns;
-        let is_meant =
-            |event: &Event| route::wants(patterns, &event.topic, event.kind.as_deref()) && current.query.takes(event);
+        let is_meant = |event: &Event| self.takes(event) && current.query.takes(event);
         let meant: Vec<Owed> = rows.into_iter().filter(|(_, event)| is_meant(event)).map(|(row, _)| row).collect();
         self.call_back(meant.iter().filter(|row| row.dead).map(|row| row.id).collect()).await?;
         for row in &meant {
@@ -235,7 +233,7 @@ impl Worker {
         let suspect_until = self.replaying.current.as_ref().map_or(Seq(0), |current| current.suspect_until);
         // What waits to be taken up is not among the debts.
         let waits = before.owed.as_ref().is_some_and(|owed| owed.dead || owed.recalled);
-        let handled = if waits || self.under_way.contains_key(&seq) {
+        let handled = if waits || self.under_way.contains_key(&seq) || !self.takes(event) {
             true
         } else if self.debts.contains(seq) {
             self.make_due(seq);
@@ -258,6 +256,11 @@ impl Worker {
         } else {
             current.make_ready(recorded, before.attempts + 1);
         }
+    }
+
+    /// Whether the subscriber wants an event, all told.
+    fn takes(&self, event: &Event) -> bool {
+        self.subscriber.route.decide(event, || self.bodies.parsed(event)) == Decision::Taken
     }
 
     /// Makes a debt due that waits for its time.
