@@ -125,7 +125,8 @@ impl Pattern {
     /// Whether an event of this topic and type is wanted.
     #[must_use]
     pub fn matches(&self, topic: &str, kind: Option<&str>) -> bool {
-        if !wildcard(self.topic.as_bytes(), topic.as_bytes()) {
+        // A topic of the journal that is no name is set apart: no pattern is meant to reach it.
+        if topic.contains('/') || !wildcard(self.topic.as_bytes(), topic.as_bytes()) {
             return false;
         }
         match (&self.kind, kind) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{StatusCode, Uri};
 
 use super::daemon::Daemon;
-use crate::bus::Bus;
+use crate::api::subscribers::{Subscriber, SubscriberState};
+use crate::bus::{Bus, View, topics};
 use crate::deliver::Deliveries;
 use crate::event::Millis;
 use crate::http::bus::keys::{Fetched, PluginKeys};
@@ -72,6 +73,49 @@ async fn fetch(url: String) -> Fetched {
         (StatusCode::OK, set) => Ok(Some(set.to_vec())),
         (StatusCode::NOT_FOUND, _) => Ok(None),
         (status, _) => Err(format!("its keys were asked for, and the answer was {status}")),
+    }
+}
+
+/// What subscriptions of the bus are called among the subscribers.
+pub(super) const BUS: &str = "backstage:";
+
+/// Subscriptions whose backlog is counted; where there are more, a reader's position has to do.
+const COUNTED: usize = 100;
+
+impl Daemon {
+    /// The subscriptions of the bus as subscribers.
+    pub(super) async fn bus_subscribers(&self) -> Vec<Subscriber> {
+        let Some(bus) = self.bus.as_ref().map(|door| Arc::clone(door.bus())) else { return Vec::new() };
+        let journal = self.journal.clone();
+        let look = move || {
+            let views = bus.views();
+            let counted = views.len() <= COUNTED;
+            let end = journal.commit().durable().next();
+            let one = |view: View| {
+                let wants = |topic: &str, kind: Option<&str>| {
+                    topics::may_be(view.topics.iter().map(String::as_str), topic, kind)
+                };
+                let backlog = if counted { journal.count(view.next.0..end.0, &wants) } else { 0 };
+                Subscriber {
+                    name: format!("{BUS}{}", view.id),
+                    topics: view.topics,
+                    filter: None,
+                    sink: "read over HTTP by Backstage".into(),
+                    order: "strict".into(),
+                    state: SubscriberState::Running,
+                    position: view.next.0,
+                    backlog,
+                    retrying: 0,
+                    oldest_owed_seconds: 0.0,
+                    dead: 0,
+                    delivered: 0,
+                    next_attempt: None,
+                    last_error: None,
+                }
+            };
+            views.into_iter().map(one).collect()
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 }
 

@@ -1,18 +1,19 @@
 //! What the admin API sees of the daemon, and what it has it do.
 
+use super::bus::BUS;
 use super::daemon::Daemon;
 use super::reload::ReloadError;
 use super::replay::shown;
 use crate::api::dead::DeadLetters;
 use crate::api::events::Delivery;
 use crate::api::replay::{Replay, Replays};
-use crate::api::settings::{Configuration, Reloaded};
+use crate::api::settings::{Configuration, Planned, Reloaded};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
 use crate::deliver::steer::Unsteered;
 use crate::deliver::trace::Traced;
 use crate::event::{Event, Seq};
-use crate::http::admin::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
+use crate::http::admin::{DeadQuery, Desk, Later, PlanOrder, ReplayOrder, Trouble};
 use crate::journal::state::letters::{Fate, Which};
 
 impl From<Unsteered> for Trouble {
@@ -58,15 +59,31 @@ impl Desk for Daemon {
     }
 
     fn subscribers(&self) -> Later<'_, Result<Subscribers, Trouble>> {
-        Box::pin(async { Ok(self.deliveries.subscribers().await?) })
+        Box::pin(async {
+            let mut all = self.deliveries.subscribers().await?;
+            all.subscribers.extend(self.bus_subscribers().await);
+            all.subscribers.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(all)
+        })
     }
 
     fn subscriber<'a>(&'a self, name: &'a str) -> Later<'a, Result<Subscriber, Trouble>> {
-        Box::pin(async { Ok(self.deliveries.subscriber(name).await?) })
+        Box::pin(async move {
+            if name.starts_with(BUS) {
+                let found = self.bus_subscribers().await.into_iter().find(|one| one.name == name);
+                return found.ok_or_else(|| Trouble::NotFound("there is no such subscription of the bus".into()));
+            }
+            Ok(self.deliveries.subscriber(name).await?)
+        })
     }
 
     fn pause<'a>(&'a self, name: &'a str, paused: bool) -> Later<'a, Result<(), Trouble>> {
-        Box::pin(async move { Ok(self.deliveries.pause(name, paused).await?) })
+        Box::pin(async move {
+            if name.starts_with(BUS) {
+                return Err(Trouble::Refused("its own reader decides when it reads".into()));
+            }
+            Ok(self.deliveries.pause(name, paused).await?)
+        })
     }
 
     fn dead<'a>(&'a self, query: DeadQuery<'a>) -> Later<'a, Result<DeadLetters, Trouble>> {
@@ -86,6 +103,10 @@ impl Desk for Daemon {
         event: Option<&'a Event>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>> {
         Box::pin(async move { Ok(self.deliveries.trace(Traced { seq, topic, kind, event }).await?) })
+    }
+
+    fn plan(&self, order: &PlanOrder, wanted: &dyn Fn() -> bool) -> Result<Planned, Trouble> {
+        self.plan(order, wanted)
     }
 
     fn replay(&self, order: &ReplayOrder) -> Result<Replays, Trouble> {

@@ -7,6 +7,7 @@ mod bus;
 mod daemon;
 mod desk;
 mod open;
+mod plan;
 mod reload;
 mod replay;
 

@@ -114,6 +114,11 @@ pub struct CheckArgs {
     #[arg(long)]
     pub diff: bool,
 
+    /// Say who would take an event, and who would not and why: FILE holds one line of a file sink, or what `events show
+    /// --json` prints, with the body as `payload`; `-` for standard input [default: no event is asked about]
+    #[arg(long, value_name = "FILE", conflicts_with = "diff")]
+    pub event: Option<PathBuf>,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a comment here would be the help of the command")]
     pub remote: operate::Remote,

@@ -1,4 +1,8 @@
 //! `forebay check`: says what a configuration means, and what is unwise about it.
+//!
+//! - `event`: what it makes of one event.
+
+pub(super) mod event;
 
 use std::fmt::{self, Display, Write};
 
@@ -134,6 +138,10 @@ fn subscriber_lines(out: &mut String, plan: &Plan, subscriber: &Subscriber) -> f
         let topics = plan.topics.iter().map(|topic| &topic.name).filter(|name| pattern.may_match_topic(name.as_str()));
         let kind = pattern.as_str().split_once('.').map(|(_, kind)| format!(", type {kind}"));
         line(out, "topics", format_args!("{} -> {}{}", pattern.as_str(), list(topics), kind.unwrap_or_default()))?;
+    }
+    if let Some(filter) = &subscriber.route.filter {
+        // On one line, however it was written.
+        line(out, "filter", filter.text().lines().map(str::trim).collect::<Vec<_>>().join(" "))?;
     }
     match &subscriber.sink {
         Settings::Stdout(stdout) => line(out, "sink", format_args!("stdout, {}", line_format(stdout.format)))?,

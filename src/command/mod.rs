@@ -55,6 +55,15 @@ pub fn run(cli: &Cli) -> ExitCode {
             if check.diff {
                 return session::run(&check.remote, config, async |session| settings::diff(session, &loaded).await);
             }
+            if let Some(file) = &check.event {
+                return match check::event::answer(&loaded.plan, file) {
+                    Ok(answer) => {
+                        say(&answer);
+                        ExitCode::SUCCESS
+                    }
+                    Err(why) => fail(&why),
+                };
+            }
             say(&check::text(&loaded, std::io::stdout().is_terminal()));
             ExitCode::SUCCESS
         }),

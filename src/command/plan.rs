@@ -66,6 +66,10 @@ pub(super) fn text(planned: &Planned, screen: &Screen) -> String {
     if planned.truncated {
         end.push_str(", the newest: there are more; a later `--since` looks at all of them");
     }
+    if !planned.new_topics.is_empty() {
+        let names: Vec<String> = planned.new_topics.iter().map(|name| printable(name)).collect();
+        end.push_str(&format!("\nof new topics nothing was recorded: {}", names.join(", ")));
+    }
     if planned.without_topic > 0 {
         let lost = words::count(planned.without_topic, "event");
         end.push_str(&format!("\n{lost} came in on topics that would be gone: senders would get 404"));

@@ -164,6 +164,11 @@ impl Deliveries {
         }
     }
 
+    /// What each subscriber wants, as it was configured last.
+    pub fn routes(&self) -> Vec<(SubscriberName, Route)> {
+        self.field.seen().into_iter().map(|seen| (seen.name, seen.subscriber.route.clone())).collect()
+    }
+
     /// Delivers events again to a subscriber: those of the selection that it takes, has come to, and that are still
     /// there, whatever became of them. On stable storage when this returns: waits for the disk.
     ///
@@ -229,11 +234,6 @@ impl Deliveries {
     /// When the disk does not take it: it is ended, but begins again at the next start.
     pub fn cancel_replay(&self, id: u64) -> Result<Option<ReplayView>, String> {
         self.field.replays.cancel(id, Millis::now())
-    }
-
-    /// What each subscriber wants, as it was configured last.
-    pub fn routes(&self) -> Vec<(SubscriberName, Route)> {
-        self.field.seen().into_iter().map(|seen| (seen.name, seen.subscriber.route.clone())).collect()
     }
 
     /// How each subscriber is doing.

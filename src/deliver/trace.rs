@@ -66,9 +66,9 @@ impl Deliveries {
         for (one, found) in found {
             let noted = noted.remove(one.name.as_str()).unwrap_or_default();
             let found = found.unwrap_or_else(|| by_position(one, event.seq));
-            all.extend(told(one, ask, found, noted));
+            all.extend(told(one, ask, found, &noted));
         }
-        all.extend(noted.into_iter().filter_map(|(name, noted)| of_nobody(name, noted)));
+        all.extend(noted.into_iter().filter_map(|(name, noted)| of_nobody(name, &noted)));
         all.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
         Ok(all)
     }
@@ -97,9 +97,9 @@ fn ask(route: &Route, traced: Traced<'_>, body: &OnceCell<Parsed>) -> Option<Dec
 }
 
 /// What became of the event for one that is configured.
-fn told(one: &Seen, ask: impl Fn(&Route) -> Option<Decision>, found: Found, noted: Noted) -> Option<Delivery> {
+fn told(one: &Seen, ask: impl Fn(&Route) -> Option<Decision>, found: Found, noted: &Noted) -> Option<Delivery> {
     let name = one.name.to_string();
-    if let Some(delivery) = refused(name.clone(), &noted) {
+    if let Some(delivery) = refused(name.clone(), noted) {
         return Some(delivery);
     }
     let route = &one.subscriber.route;
@@ -117,7 +117,7 @@ fn told(one: &Seen, ask: impl Fn(&Route) -> Option<Decision>, found: Found, note
             return by_decision(name, decision, DeliveryState::Filtered);
         }
     }
-    Some(delivered(name, &noted, sent))
+    Some(delivered(name, noted, sent))
 }
 
 /// How the delivery stands if it was to be made, or that the filter stands before it; none: no pattern matches.
@@ -134,11 +134,11 @@ fn by_decision(name: String, decision: Decision, state: DeliveryState) -> Option
 }
 
 /// What became of it for one that is not configured any more.
-fn of_nobody(name: String, noted: Noted) -> Option<Delivery> {
-    if let Some(delivery) = refused(name.clone(), &noted) {
+fn of_nobody(name: String, noted: &Noted) -> Option<Delivery> {
+    if let Some(delivery) = refused(name.clone(), noted) {
         return Some(delivery);
     }
-    (!noted.attempts.is_empty()).then(|| delivered(name, &noted, None))
+    (!noted.attempts.is_empty()).then(|| delivered(name, noted, None))
 }
 
 /// One that is owed, dead or dropped.

@@ -12,13 +12,11 @@ use forebay::deliver::trace::Traced;
 use forebay::deliver::{Deliveries, Order, Start, Subscriber};
 use forebay::event::{Millis, Seq};
 use forebay::journal::state::letters::{Fate, Which};
-use forebay::name::Pattern;
-use forebay::route::Route;
 use forebay::sink::{Capacity, Delivery, Outcome, Receipt, Refusal, Sink};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::offered_events::Offered;
-use crate::stage::{Arrived, Fake, Stage, eventually, name, subscriber};
+use crate::stage::{Arrived, Fake, Stage, eventually, name, subscriber, wants};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -191,11 +189,11 @@ async fn who_is_paused_hands_out_nothing_and_owes_what_comes() {
     }
     sums_become(&stage, &deliveries, [1, 0, 0, 29]).await;
     assert_eq!(fate_of(&deliveries, 2).await.0, DeliveryState::Pending);
-    let state = |deliveries: &Deliveries| {
+    let states = |deliveries: &Deliveries| {
         let subscribers = futures_block(deliveries.subscribers());
         subscribers.expect("told").subscribers.into_iter().map(|one| one.state).collect::<Vec<_>>()
     };
-    assert_eq!(state(&deliveries), [SubscriberState::Paused, SubscriberState::Running]);
+    assert_eq!(states(&deliveries), [SubscriberState::Paused, SubscriberState::Running]);
     // Neither its successor nor the next start lets it go on.
     deliveries.replace(&[], vec![(subscriber("ci"), sink())], PATIENCE);
     sums_become(&stage, &deliveries, [1, 0, 0, 29]).await;
@@ -279,9 +277,4 @@ async fn what_became_of_an_event_is_told_as_it_was() {
     };
     eventually("one that begins with the earliest gets it", || seqs_of_late().then_some(())).await;
     deliveries.stop(PATIENCE).await;
-}
-
-/// What wants the events of one pattern.
-fn wants(pattern: &str) -> Route {
-    Route { patterns: vec![Pattern::parse(pattern).expect("a pattern")], filter: None }
 }

@@ -115,12 +115,17 @@ pub(crate) fn name(text: &str) -> SubscriberName {
     SubscriberName::parse(text).expect("a name")
 }
 
+/// What fits a pattern.
+pub(crate) fn wants(pattern: &str) -> Route {
+    Route { patterns: vec![Pattern::parse(pattern).expect("a pattern")], filter: None }
+}
+
 /// A subscriber of everything that retries at once.
 pub(crate) fn subscriber(named: &str) -> Subscriber {
     let quick = Duration::from_millis(1);
     Subscriber {
         name: name(named),
-        route: Route { patterns: vec![Pattern::parse("*").expect("a pattern")], filter: None },
+        route: wants("*"),
         start: Start::Now,
         sink: sink::Settings::Stdout(sink::stdout::Settings::default()),
         retry: Policy { first: quick, max: quick, ..Policy::default() },

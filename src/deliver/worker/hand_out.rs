@@ -15,7 +15,7 @@ use crate::sink::Delivery;
 pub(super) const BEGUN_AHEAD: u64 = 1024;
 
 /// How long a look may take before others have their turn, but for the one event that takes longest.
-const A_LOOK: Duration = Duration::from_millis(2);
+pub(super) const A_LOOK: Duration = Duration::from_millis(2);
 
 /// What became of the event of a delivery that is owed.
 enum Found {
@@ -198,6 +198,11 @@ impl Worker {
         }
     }
 
+    /// What the filter says of an event that the patterns match.
+    pub(super) fn judge(&self, event: &Event) -> Decision {
+        self.subscriber.route.judge(event, || self.bodies.parsed(event))
+    }
+
     /// Reads one event that the patterns match, and takes it if the filter wants it. Answers whether there was one.
     fn look(&mut self) -> bool {
         let route = &self.subscriber.route;
@@ -211,7 +216,7 @@ impl Worker {
                 self.backlog.taken += u64::from(found.is_some());
                 self.blind_until = None;
                 let Some(recorded) = found else { return false };
-                let decision = route.judge(&recorded.event, || self.bodies.parsed(&recorded.event));
+                let decision = self.judge(&recorded.event);
                 if decision == Decision::Taken {
                     self.peeked = Some(recorded);
                 } else {

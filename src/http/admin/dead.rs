@@ -76,7 +76,7 @@ mod tests {
             selection("ci", &[id], true),
             selection("ci", &["x"], false),
             selection("ci", &[&id.replace('-', "")], false),
-            selection("ci", &[id; MAX_EVENTS + 1], false),
+            selection("ci", &vec![id; MAX_EVENTS + 1], false),
         ] {
             assert!(which(&wrong).is_err(), "{wrong:?}");
         }

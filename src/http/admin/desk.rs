@@ -9,11 +9,12 @@ use http::StatusCode;
 use crate::api::dead::DeadLetters;
 use crate::api::events::Delivery;
 use crate::api::replay::{Replay, Replays};
-use crate::api::settings::{Configuration, Reloaded};
+use crate::api::settings::{Configuration, Planned, Reloaded, Route};
 use crate::api::subscribers::{Subscriber, Subscribers};
 use crate::api::topics::Topics;
 use crate::event::{Event, Millis, Seq};
 use crate::http::reply::{self, Answer};
+use crate::journal::lookup::Query;
 use crate::journal::state::Selection;
 use crate::journal::state::letters::{Fate, Which};
 
@@ -95,6 +96,17 @@ impl ReplayOrder {
     }
 }
 
+/// Another configuration, and the events it is tried on.
+#[derive(Debug, Clone)]
+pub struct PlanOrder {
+    /// Its subscribers.
+    pub subscribers: Vec<Route>,
+    /// Its topics.
+    pub topics: Vec<String>,
+    /// The events.
+    pub query: Query,
+}
+
 /// The daemon, as far as the API looks at it and steers it.
 pub trait Desk: Send + Sync {
     /// The topics of the configuration in force.
@@ -121,7 +133,7 @@ pub trait Desk: Send + Sync {
     /// Calls dead letters of a subscriber back, or drops them. Answers how many it were.
     fn decide<'a>(&'a self, name: &'a str, fate: Fate, which: Which) -> Later<'a, Result<u64, Trouble>>;
 
-    /// What became of an event, by subscriber. `event`: all of it, where it is still there.
+    /// What became of an event, by subscriber. `event`: all of it, for filters; none if it is not there any more.
     fn trace<'a>(
         &'a self,
         seq: Seq,
@@ -129,6 +141,13 @@ pub trait Desk: Send + Sync {
         kind: Option<&'a str>,
         event: Option<&'a Event>,
     ) -> Later<'a, Result<Vec<Delivery>, Trouble>>;
+
+    /// Which way recorded events would go by another configuration. Reads many of them: for a thread of its own. Stops early
+    /// when it is not `wanted` any more.
+    ///
+    /// # Errors
+    /// What makes no sense of the other configuration, or that the journal cannot be read.
+    fn plan(&self, order: &PlanOrder, wanted: &dyn Fn() -> bool) -> Result<Planned, Trouble>;
 
     /// Begins replays, on stable storage when it returns. Reads indexes and waits for the disk: not for a runtime's thread.
     ///

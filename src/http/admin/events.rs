@@ -37,6 +37,8 @@ pub struct Browse {
     looking: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
     pub(super) tails: Arc<Semaphore>,
+    /// Of which there is one: who calculates a plan.
+    pub(super) plans: Arc<Semaphore>,
 }
 
 impl Browse {
@@ -45,7 +47,7 @@ impl Browse {
     pub fn new(state: State) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         let (looking, bodies, tails) = (semaphore(MAX_LOOKING), semaphore(MAX_BODIES), semaphore(MAX_TAILS));
-        Self { state, looking, bodies, tails }
+        Self { state, looking, bodies, tails, plans: semaphore(1) }
     }
 
     /// Does what takes time or waits for the disk, on a thread for that.

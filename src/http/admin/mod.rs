@@ -14,6 +14,7 @@ mod events;
 mod guard;
 mod openapi;
 mod page;
+mod plan;
 mod rejections;
 mod replay;
 mod request;
@@ -35,7 +36,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as Body;
 
-pub use desk::{DeadQuery, Desk, Later, ReplayOrder, Trouble};
+pub use desk::{DeadQuery, Desk, Later, PlanOrder, ReplayOrder, Trouble};
 pub use events::Browse;
 pub use guard::Guard;
 
@@ -137,6 +138,7 @@ impl AdminDoor {
             Call::Topics => topics::list(self, asked),
             Call::Config => settings::show(self, asked),
             Call::Reload => settings::reload(self, asked).await,
+            Call::Plan => plan::plan(self, asked).await,
             Call::Subscribers => subscribers::list(self, asked).await,
             Call::Subscriber => subscribers::show(self, asked).await,
             Call::Pause => subscribers::pause(self, asked, true).await,

@@ -15,6 +15,7 @@ pub(super) enum Call {
     Topics,
     Config,
     Reload,
+    Plan,
     Subscribers,
     Subscriber,
     Pause,
@@ -99,6 +100,15 @@ pub(super) const ROUTES: &[Route] = &[
         query: NO,
         takes: Some(of::<api::settings::ReloadRequest>),
         gives: Gives::Json(of::<api::settings::Reloaded>),
+    },
+    Route {
+        call: Call::Plan,
+        method: Method::POST,
+        path: "/plan",
+        does: "Which way recorded events would go by another configuration: what each subscriber would gain and lose",
+        query: NO,
+        takes: Some(of::<api::settings::PlanRequest>),
+        gives: Gives::Json(of::<api::settings::Planned>),
     },
     Route {
         call: Call::Subscribers,

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::hand_out::BEGUN_AHEAD;
+use super::hand_out::{A_LOOK, BEGUN_AHEAD};
 use super::{MAX_OWED, REST, Worker};
 use crate::deliver::Subscriber;
 use crate::deliver::replay::Replays;
@@ -220,9 +220,14 @@ impl Worker {
         let mut before = self.state.before(self.subscriber.name.as_str(), seqs).await?;
         let dead = before.values().filter_map(|before| before.owed.as_ref()).filter(|owed| owed.dead);
         self.call_back(dead.map(|owed| owed.id).collect()).await?;
+        let mut until = Instant::now() + A_LOOK;
         for recorded in found {
             let before = before.remove(&recorded.event.seq).unwrap_or_default();
             self.admit_one(recorded, &before);
+            if self.subscriber.route.filter.is_some() && Instant::now() >= until {
+                tokio::task::yield_now().await;
+                until = Instant::now() + A_LOOK;
+            }
         }
         Ok(())
     }
@@ -233,10 +238,12 @@ impl Worker {
         let suspect_until = self.replaying.current.as_ref().map_or(Seq(0), |current| current.suspect_until);
         // What waits to be taken up is not among the debts.
         let waits = before.owed.as_ref().is_some_and(|owed| owed.dead || owed.recalled);
-        let handled = if waits || self.under_way.contains_key(&seq) || !self.takes(event) {
+        let handled = if waits || self.under_way.contains_key(&seq) {
             true
         } else if self.debts.contains(seq) {
             self.make_due(seq);
+            true
+        } else if self.judge(event) != Decision::Taken {
             true
         } else if seq < suspect_until {
             let (attempts, now) = (before.attempts, Millis::now());
