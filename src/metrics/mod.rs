@@ -226,8 +226,8 @@ impl SubscriberMetrics {
 
 /// What is counted of subscribers. Clones share it.
 ///
-/// At rest, of the events that matched a subscriber: matched = `forebay_filtered_total`, `forebay_deliveries_total` with the
-/// outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has
+/// At rest, of the events that matched a subscriber: matched + `forebay_replayed_events_total` =
+/// `forebay_filtered_total`, `forebay_deliveries_total` with the outcomes `delivered` and `dropped`, `forebay_dead_letters` and `forebay_backlog_events` together, by as much as each has
 /// grown. A dead letter that is retried leaves the one gauge for the other. The outcome `dead` counts how often deliveries
 /// died, one that is retried again and again more than once; it is no part of the sum, and nor is
 /// `forebay_filter_errors_total`, which is of those that were filtered.

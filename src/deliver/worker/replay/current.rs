@@ -309,3 +309,131 @@ impl Current {
         (std::mem::replace(&mut self.noted, state) != state).then_some(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::event::{Incoming, Millis};
+    use crate::journal::disk::RealDisk;
+    use crate::journal::state::{ReplayState, Selection};
+    use crate::journal::{Draft, Opening, Record, Settings, Stepped, Sync};
+    use crate::validate::{Options, Validator, Verdict};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn record(topic: &str, kind: &str, time: Millis) -> Record {
+        let (target, headers) = (String::new(), http::HeaderMap::new());
+        let body = vec![b'x'; 50].into();
+        let incoming = Incoming { method: http::Method::POST, target, headers, body, time, client: None };
+        let open = Validator::build("none", Options::default(), Vec::new()).expect("it needs nothing");
+        let Verdict::Genuine(request) = open.check(incoming, time) else { panic!("it takes everything") };
+        let draft = Draft { request: &request, topic, kind: Some(kind), delivery_id: None, key: [0; 16] };
+        Record::new(draft, |_| ()).expect("small enough")
+    }
+
+    /// A journal of many small segments with 400 events: the type of every third is `a`, and from 201 to 300 none.
+    fn journal(folder: &TempDir) -> Stepped {
+        let disk = RealDisk::open(folder.path()).expect("it opens");
+        let settings =
+            Settings { path: "unused".into(), sync: Sync::Never, retain_age: DAY, retain_size: 1 << 40, min_free: 0 };
+        let opening = Opening { dedupe: DAY, floor: Seq(0), now: Millis(0) };
+        let mut stepped = Stepped::open(Arc::new(disk), &settings, opening, 4096).expect("the journal opens");
+        for n in 1..=400_i64 {
+            let kind = if n % 3 == 0 && !(201..=300).contains(&n) { "a" } else { "b" };
+            stepped.journal.append(record("topic", kind, Millis(n)), None).expect("taken");
+            assert!(stepped.write());
+        }
+        stepped
+    }
+
+    fn current(journal: &Journal, selection: Selection) -> Current {
+        let query = Query::new(selection.terms()).expect("good terms");
+        let stretches = journal.stretches(selection.from.0..selection.until.0, &query, &|_, _| true);
+        let cursor = Cursor { next: selection.from, begun: selection.from, crashes: 0 };
+        let replay = Replay {
+            id: 1,
+            subscriber: "ci".into(),
+            selection,
+            rate: None,
+            started: Millis(0),
+            ended: None,
+            state: ReplayState::Running,
+            cursor,
+            total: Some(stretches.count),
+            tally: Tally::default(),
+        };
+        Current::new(Taken { replay, hold: journal.hold(Seq(1)), stretches: Arc::new(stretches) }, journal)
+    }
+
+    fn seqs(found: &[Recorded]) -> Vec<u64> {
+        found.iter().map(|recorded| recorded.event.seq.0).collect()
+    }
+
+    #[test]
+    fn everything_that_is_meant_is_read_once_and_nothing_beyond_the_bound() {
+        let folder = TempDir::new().expect("a folder");
+        let stepped = journal(&folder);
+        let all = Selection { from: Seq(10), until: Seq(390), ..Selection::default() };
+        let late = Selection { since: Some(Millis(150)), until_time: Some(Millis(350)), ..all.clone() };
+        for selection in [all.clone(), Selection { kind: Some("a".into()), ..all }, late, Selection::one(Seq(77))] {
+            let query = Query::new(selection.terms()).expect("good terms");
+            let is_meant = |seq: &u64| {
+                let event = stepped.journal.event(Seq(*seq)).expect("readable").expect("it is there");
+                query.takes(&event)
+            };
+            let expected: Vec<u64> = (selection.from.0..selection.until.0).filter(is_meant).collect();
+            let mut current = current(&stepped.journal, selection.clone());
+            let (mut read, mut bound) = (Vec::new(), 20);
+            for turn in 0.. {
+                let (found, more) = current.read(Seq(bound), |_, _| true).expect("readable");
+                assert!(found.len() <= BATCH && seqs(&found).iter().all(|seq| *seq < bound), "{found:?}");
+                if let Some(first) = found.first().filter(|_| turn % 2 == 0) {
+                    current.read_again(first.position);
+                    continue;
+                }
+                if current.is_read() && found.is_empty() {
+                    break;
+                }
+                bound += if found.is_empty() && !more { 37 } else { 0 };
+                read.extend(seqs(&found));
+            }
+            assert_eq!(read, expected, "{selection:?}");
+        }
+    }
+
+    #[test]
+    fn the_cursor_passes_what_is_handled_and_nothing_else() {
+        let folder = TempDir::new().expect("a folder");
+        let stepped = journal(&folder);
+        let mut current = current(&stepped.journal, Selection { from: Seq(1), until: Seq(7), ..Selection::default() });
+        let (found, _) = current.read(Seq(100), |_, _| true).expect("readable");
+        assert_eq!(seqs(&found), [1, 2, 3, 4, 5, 6]);
+        for recorded in found {
+            if recorded.event.seq == Seq(2) { current.pass_over(Seq(2)) } else { current.make_ready(recorded, 1) }
+        }
+        assert!(current.begins(Seq(1), 1024) && !current.begins(Seq(1024), 1024) && current.begins(Seq(1025), 0));
+        let now = Instant::now();
+        let batch: Vec<u64> = current.take(now, 3).iter().map(|delivery| delivery.event.seq.0).collect();
+        assert_eq!((batch, current.calls), (vec![1, 3, 4], 1));
+        let figures = |current: &mut Current| {
+            current.news().map(|(cursor, tally, ahead)| [cursor.next.0, tally.done, tally.failed, ahead.done])
+        };
+        assert_eq!(figures(&mut current), Some([1, 0, 0, 1]));
+        assert_eq!(figures(&mut current), None, "nothing is new");
+        current.call_ended(Seq(1));
+        assert!(current.ended(Seq(3), true).is_some() && current.ended(Seq(2), true).is_none());
+        assert_eq!(current.ended(Seq(3), true), None, "it is not under way any more");
+        assert_eq!(figures(&mut current), Some([1, 0, 0, 2]));
+        assert!(current.ended(Seq(1), false).is_some());
+        assert_eq!(figures(&mut current), Some([4, 3, 1, 0]), "the fourth is under way");
+        current.cancel();
+        assert!(!current.is_over() && !current.has_room(9), "what is under way is waited for");
+        assert!(current.ended(Seq(4), false).is_some());
+        assert!(current.is_over());
+        assert_eq!(figures(&mut current), Some([7, 4, 1, 0]), "what was ready does not count as handled");
+    }
+}
