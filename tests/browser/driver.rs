@@ -215,7 +215,7 @@ impl Browser {
             };
             let url = url.as_str().expect("a URL");
             asked += usize::from(url.starts_with(&format!("{}/", self.origin)));
-            let own = [self.origin.as_str(), "blob:", "data:", "about:"];
+            let own = [self.origin.as_str(), "blob:", "data:", "about:", "chrome://"];
             assert!(own.iter().any(|start| url.starts_with(start)), "the page asked for {url}");
         }
         assert!(asked > 10, "only {asked} requests were seen");

@@ -42,6 +42,7 @@ fn an_event_is_seen_as_it_arrives_and_opened() {
     browser.until("the address has the text", "location.hash === '#/live?q=second'");
     browser.run("document.querySelector('input[type=search]').select()", &[]);
     browser.press("first\u{E00C}");
+    browser.sees("first-delivery");
     browser.sees_no("second-delivery");
 
     receiver.wait_for(2);
