@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 pub(super) trait Socket: Send + Sync + 'static {
     fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Reads what is there, and takes note if that was all.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     fn try_write_vectored(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize>;
     fn shutdown(&self) -> io::Result<()>;
@@ -33,7 +34,14 @@ macro_rules! socket {
             }
 
             fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-                <$socket>::try_read(self, buffer)
+                let read = <$socket>::try_read(self, buffer)?;
+                if (1..buffer.len()).contains(&read) {
+                    // That was all there is: another look would only cost a system call. What comes from now on is an event that
+                    // this thread, which serves the connection alone, has not taken in yet.
+                    let all_read = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                    let _ = self.try_io(Interest::READABLE, all_read);
+                }
+                Ok(read)
             }
 
             fn try_write_vectored(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
@@ -45,9 +53,14 @@ macro_rules! socket {
             }
 
             async fn hung_up(&self) {
-                match self.ready(Interest::READABLE).await {
-                    Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
-                    _ => {}
+                let look = || socket2::SockRef::from(self).peek(&mut [std::mem::MaybeUninit::uninit()]);
+                while self.ready(Interest::READABLE).await.is_ok() {
+                    match self.try_io(Interest::READABLE, look) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        // It sends something: that is for whoever reads.
+                        Ok(1..) => std::future::pending().await,
+                        Ok(0) | Err(_) => return,
+                    }
                 }
             }
         }

@@ -22,7 +22,8 @@ fn ask(daemon: &Daemon, head: &str, body: &str) -> (u16, Value) {
 
 #[test]
 fn bad_calls_are_told_why_and_never_by_a_404() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let auth = format!("authorization: Bearer {TOKEN}");
     let json = format!("{auth}\r\ncontent-type: application/json");
     let events = "POST /api/events/bus/v1/events HTTP/1.1";
@@ -73,7 +74,8 @@ fn bad_calls_are_told_why_and_never_by_a_404() {
 
 #[test]
 fn what_backstage_asks_of_a_plugin_is_there() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     assert_eq!(ask(&daemon, "GET /api/events/.backstage/auth/v1/jwks.json HTTP/1.1", ""), (200, json!({ "keys": [] })));
     for probe in ["readiness", "liveness"] {
         let head = format!("GET /.backstage/health/v1/{probe} HTTP/1.1");
@@ -98,7 +100,8 @@ fn what_backstage_asks_of_a_plugin_is_there() {
 
 #[test]
 fn without_the_table_there_is_no_bus() {
-    let daemon = Home::new("", "[topics.open]\nvalidator = { type = \"none\" }\n").start();
+    let home = Home::new("", "[topics.open]\nvalidator = { type = \"none\" }\n");
+    let daemon = home.start();
     let (status, answer) = ask(&daemon, "PUT /api/events/bus/v1/subscriptions/a HTTP/1.1", "");
     assert_eq!((status, &answer["error"]["name"]), (404, &json!("NotFoundError")));
     assert_eq!(ask(&daemon, "GET /.backstage/health/v1/readiness HTTP/1.1", "").0, 404);
@@ -191,7 +194,8 @@ fn status(daemon: &Daemon, token: &str) -> u16 {
 fn plugins_are_known_by_their_keys() {
     let backstage = Backstage::start();
     let rest = "[topics.open]\nvalidator = { type = \"none\" }\n";
-    let daemon = Home::new("", &format!("[backstage]\nurl = \"{}\"\n{rest}", backstage.url)).start();
+    let home = Home::new("", &format!("[backstage]\nurl = \"{}\"\n{rest}", backstage.url));
+    let daemon = home.start();
     let (one, two, stranger) = (Key::new("one"), Key::new("two"), Key::new("one"));
     backstage.publish("catalog", &[one.public()]);
     assert_eq!(status(&daemon, &one.token(&claims("catalog"))), 204);
@@ -225,7 +229,8 @@ fn plugins_are_known_by_their_keys() {
 fn a_backstage_that_is_away_is_not_the_callers_fault() {
     let nobody = crate::receiver::nobody();
     let rest = "[topics.open]\nvalidator = { type = \"none\" }\n";
-    let daemon = Home::new("", &format!("[backstage]\nurl = \"http://{nobody}\"\n{rest}")).start();
+    let home = Home::new("", &format!("[backstage]\nurl = \"http://{nobody}\"\n{rest}"));
+    let daemon = home.start();
     let answer = Caller::with_token(&daemon, &Key::new("one").token(&claims("catalog"))).ask(
         "POST",
         "/bus/v1/events",

@@ -7,7 +7,8 @@ use crate::client::eventually;
 
 #[test]
 fn the_same_id_shares_and_different_ids_each_get_everything() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let (mut one, mut two) = (Caller::new(&daemon), Caller::new(&daemon));
     assert_eq!(one.publish("scaffolder.task", &json!(0), &[]), 204, "nobody wants it: it is dropped");
     one.subscribe("a", &["scaffolder.task"]);
@@ -29,7 +30,8 @@ fn the_same_id_shares_and_different_ids_each_get_everything() {
 
 #[test]
 fn who_has_had_an_event_does_not_get_it_again() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let mut caller = Caller::new(&daemon);
     caller.subscribe("a", &["t"]);
     caller.subscribe("b", &["t"]);
@@ -43,7 +45,8 @@ fn who_has_had_an_event_does_not_get_it_again() {
 
 #[test]
 fn an_existing_subscription_keeps_its_pointer_and_changes_its_topics() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let mut caller = Caller::new(&daemon);
     caller.subscribe("a", &["t"]);
     assert_eq!(caller.publish("t", &json!(1), &[]), 201);
@@ -56,7 +59,8 @@ fn an_existing_subscription_keeps_its_pointer_and_changes_its_topics() {
 
 #[test]
 fn ingress_events_come_twice_the_sub_topic_first() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let mut caller = Caller::new(&daemon);
     caller.subscribe("both", &["github", "github.push"]);
     caller.subscribe("one", &["github.push"]);
@@ -99,7 +103,8 @@ fn nobody_on_the_bus_passes_for_an_ingress_topic() {
 
 #[test]
 fn a_sender_cannot_claim_to_be_the_bus() {
-    let daemon = home("", "").start();
+    let home = home("", "");
+    let daemon = home.start();
     let mut caller = Caller::new(&daemon);
     caller.subscribe("a", &["github", "github.push"]);
     let headers = [
@@ -146,7 +151,8 @@ fn subscriptions_and_pointers_survive_a_kill() {
 
 #[test]
 fn what_is_not_json_is_passed_over() {
-    let daemon = home("", "accept = [\"*/*\"]\n").start();
+    let home = home("", "accept = [\"*/*\"]\n");
+    let daemon = home.start();
     let mut caller = Caller::new(&daemon);
     caller.subscribe("a", &["github"]);
     assert_eq!(daemon.post("github", &[("content-type", "text/plain")], b"no JSON").status, 202);

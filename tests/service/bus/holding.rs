@@ -14,7 +14,8 @@ fn waiting(daemon: &crate::daemon::Daemon) -> f64 {
 
 #[test]
 fn a_reader_is_woken_by_its_topics_only() {
-    let daemon = home("notify_timeout = \"280s\"", "").start();
+    let home = home("notify_timeout = \"280s\"", "");
+    let daemon = home.start();
     let (mut reader, mut publisher) = (Caller::new(&daemon), Caller::new(&daemon));
     reader.subscribe("a", &["mine", "github.push"]);
     publisher.subscribe("b", &["other"]);
@@ -33,7 +34,8 @@ fn a_reader_is_woken_by_its_topics_only() {
 
 #[test]
 fn a_reader_is_let_go_when_its_time_is_over() {
-    let daemon = home("notify_timeout = \"150ms\"", "").start();
+    let home = home("notify_timeout = \"150ms\"", "");
+    let daemon = home.start();
     let mut reader = Caller::new(&daemon);
     reader.subscribe("a", &["t"]);
     for _ in 0..3 {
@@ -46,7 +48,8 @@ fn a_reader_is_let_go_when_its_time_is_over() {
 
 #[test]
 fn a_reader_that_goes_away_is_noticed() {
-    let daemon = home("notify_timeout = \"280s\"", "").start();
+    let home = home("notify_timeout = \"280s\"", "");
+    let daemon = home.start();
     let mut keeper = Caller::new(&daemon);
     keeper.subscribe("a", &["t"]);
     let mut gone = Caller::new(&daemon);
@@ -57,7 +60,8 @@ fn a_reader_that_goes_away_is_noticed() {
 
 #[test]
 fn those_that_share_a_subscription_wait_together() {
-    let daemon = home("notify_timeout = \"280s\"", "").start();
+    let home = home("notify_timeout = \"280s\"", "");
+    let daemon = home.start();
     let mut readers: Vec<Caller> = (0..20).map(|_| Caller::new(&daemon)).collect();
     readers[0].subscribe("a", &["t"]);
     for reader in &mut readers {
@@ -91,7 +95,8 @@ fn a_stop_lets_everybody_go_and_keeps_nothing_back() {
 
 #[test]
 fn two_thousand_readers_wait_for_little() {
-    let daemon = home("notify_timeout = \"280s\"", "").start();
+    let home = home("notify_timeout = \"280s\"", "");
+    let daemon = home.start();
     let mut first = Caller::new(&daemon);
     let resident = |daemon: &crate::daemon::Daemon| -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
@@ -122,7 +127,8 @@ fn two_thousand_readers_wait_for_little() {
 
 #[test]
 fn a_subscription_nobody_reads_is_forgotten() {
-    let daemon = home("notify_timeout = \"280s\"\nforget_idle = \"1s\"", "").start();
+    let home = home("notify_timeout = \"280s\"\nforget_idle = \"1s\"", "");
+    let daemon = home.start();
     let (mut idle, mut reader) = (Caller::new(&daemon), Caller::new(&daemon));
     idle.subscribe("idle", &["t"]);
     reader.subscribe("read", &["t"]);
