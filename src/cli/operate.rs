@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser as Text;
 use clap::{Args, Subcommand};
 
-use super::value::{at_least_one, event_id, moment, rejection_id};
+use super::value::{at_least_one, event_id, moment, one_page, rejection_id};
 use crate::api::DEFAULT_LIMIT;
 
 /// Which daemon, and how the answer is printed.
@@ -273,7 +273,7 @@ pub struct DoctorArgs {
     pub list: bool,
 
     /// List at most this many
-    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_LIMIT, value_parser = at_least_one, requires = "list")]
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_LIMIT, value_parser = one_page, requires = "list")]
     pub limit: u32,
 
     #[command(flatten)]

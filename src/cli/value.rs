@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::api::MAX_LIMIT;
 use crate::config::duration;
 
 /// The id of an event, as it is written everywhere.
@@ -32,6 +33,14 @@ pub(super) fn at_least_one(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a whole number from 1".into()),
+    }
+}
+
+/// A whole number that fits one page of a list that has no second.
+pub(super) fn one_page(text: &str) -> Result<u32, String> {
+    match at_least_one(text) {
+        Ok(number) if number <= MAX_LIMIT => Ok(number),
+        _ => Err(format!("a whole number from 1 to {MAX_LIMIT}")),
     }
 }
 

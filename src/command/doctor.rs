@@ -7,7 +7,6 @@ use super::session::Session;
 use super::sheet::Sheet;
 use super::table::{Cell, Column, Table};
 use super::words;
-use crate::api::MAX_LIMIT;
 use crate::api::rejections::{Rejection, RejectionSummary, Rejections};
 use crate::cli::operate::DoctorArgs;
 use crate::sink::readable;
@@ -18,7 +17,7 @@ const BODY: (usize, usize) = (40, 500);
 /// Does what `doctor` was told.
 pub(super) async fn run(session: &Session, args: &DoctorArgs) -> Result<(), Failure> {
     if args.list {
-        let answer = last(session, args, args.limit.min(MAX_LIMIT)).await?;
+        let answer = last(session, args, args.limit).await?;
         return session.show(&answer, |answer: &Rejections, screen| table(&answer.rejections, screen));
     }
     let id = match &args.id {

@@ -162,6 +162,7 @@ fn a_wrong_command_line_exits_with_2() {
         &["doctor", "1"],
         &["doctor", ID, "--list"],
         &["doctor", "--limit", "3"],
+        &["doctor", "--list", "--limit", "501"],
         &["plan"],
         &["plan", "new.toml", "--since", "x"],
         &["serve", "--json"],

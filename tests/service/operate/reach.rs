@@ -4,9 +4,9 @@ use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use super::{Ended, TOPICS, bare, command, run};
+use super::{Ended, TOPICS, bare, command, post, run};
 use crate::daemon::Home;
-use crate::receiver::{nobody, read_request};
+use crate::receiver::{Receiver, nobody, read_request};
 
 const TOKEN: &str = "a-token-that-is-shown-nowhere-else";
 
@@ -247,4 +247,45 @@ fn whoever_has_read_enough_ends_it_quietly() {
     assert!(err.starts_with("error: cannot write to standard output: "), "{err}");
     let ended = run(&home, &daemon, &["events", "list", "--before", "x"]);
     assert!(ended.failed().contains("`before` is what `next`"), "{ended:?}");
+}
+
+#[test]
+fn every_command_goes_over_a_unix_socket() {
+    let receiver = Receiver::always(200);
+    let home = on_a_socket("");
+    let text = std::fs::read_to_string(home.path("forebay.toml")).expect("the configuration");
+    let sink = format!("sink = {{ type = \"webhook\", url = \"{}\" }}", receiver.url());
+    home.configure(&format!("{text}\n[subscribers.ci]\ntopics = [\"*\"]\n{sink}\n"));
+    let daemon = home.start();
+    let id = post(&mut daemon.client(), &[], b"1");
+    receiver.wait_for(1);
+    assert_eq!(daemon.post("github", &[("content-type", "application/json")], b"{}").status, 403);
+    let config = home.path("forebay.toml");
+    let done = |arguments: &[&str], want: &str| {
+        let mut command = bare(&home);
+        command.args(arguments);
+        let ended = Ended::of(command);
+        assert!(ended.done().contains(want), "{arguments:?}: {}", ended.out);
+    };
+    done(&["events", "list"], &id);
+    done(&["events", "show", &id], &id);
+    done(&["events", "show", &id, "--body"], "1");
+    done(&["replay", &id, "--to", "ci"], "1 event handled again");
+    done(&["replay", "--since", "1h", "--dry-run"], "1 event would be delivered again");
+    done(&["replay", "list"], " done ");
+    done(&["dead", "list"], "no dead letters");
+    done(&["dead", "retry", "ci", "--all"], "no such dead letters");
+    done(&["dead", "drop", "ci", "--all"], "no such dead letters");
+    done(&["subscribers", "list"], "running");
+    done(&["subscribers", "show", "ci"], "subscriber ci");
+    done(&["subscribers", "pause", "ci"], "ci is paused");
+    done(&["subscribers", "resume", "ci"], "ci goes on");
+    done(&["topics", "list"], "github");
+    done(&["doctor", "--list"], " 403 ");
+    done(&["doctor"], "findings");
+    done(&["secrets"], "github");
+    done(&["check", "--diff"], "no difference");
+    done(&["reload", "--dry-run"], "nothing would change");
+    done(&["reload"], "nothing has changed");
+    done(&["plan", config.to_str().expect("UTF-8")], "1 event looked at");
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{TOPICS, post, run};
 use crate::client::eventually;
 use crate::daemon::Home;
+use crate::receiver::Receiver;
 
 #[test]
 fn topics_are_listed() {
@@ -74,4 +75,37 @@ fn a_reload_is_asked_for_and_its_changes_are_shown() {
     for ended in [run(&home, &daemon, &["reload", "--json"]), run(&home, &daemon, &["reload", "--dry-run"])] {
         assert!(!ended.out.contains("Secret to") && !ended.err.contains("Secret to"), "{ended:?}");
     }
+}
+
+#[test]
+fn another_configuration_is_tried_on_what_was_recorded() {
+    let receiver = Receiver::always(200);
+    let home = super::deliveries::home(&receiver);
+    let daemon = home.start();
+    let json = ("content-type", "application/json");
+    for n in 1..=3 {
+        post(&mut daemon.client(), &[json, ("x-type", "push")], format!("{{\"n\":{n}}}").as_bytes());
+    }
+    let other = home.path("other.toml");
+    let other = other.to_str().expect("UTF-8");
+    let text = std::fs::read_to_string(home.path("forebay.toml")).expect("the configuration");
+    let later = "[subscribers.later]\ntopics = [\"open\"]\nsink = { type = \"stdout\" }\n";
+    std::fs::write(other, format!("{text}filter = 'body.n > 2'\n{later}")).expect("written");
+    let planned = run(&home, &daemon, &["plan", other]);
+    let rows: Vec<Vec<&str>> = planned.done().lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["SUBSCRIBER", "NOW", "THEN", "GAINS", "LOSES"]);
+    assert_eq!(rows[1], ["ci", "3", "1", "0", "-2"]);
+    assert_eq!(rows[2], ["later", "new", "0", "3", "+3", "0"]);
+    for part in ["\nci loses\n  2  open.push\n  such as ", "\n3 events looked at\n"] {
+        assert!(planned.out.contains(part), "{part}: {}", planned.out);
+    }
+    let tree = run(&home, &daemon, &["plan", other, "--since", "1h", "--json"]).json();
+    assert_eq!((&tree["events"], &tree["subscribers"][0]["loses"]["count"]), (&json!(3), &json!(2)));
+    // Nothing has changed, and a file that is wrong is not sent.
+    assert_eq!(daemon.api("/config")["settings"]["subscribers.ci.filter"], json!(null));
+    std::fs::write(other, text.replace("[topics.open]", "[topics.opened]")).expect("written");
+    assert!(run(&home, &daemon, &["plan", other]).done().contains("3 events came in on topics that would be gone"));
+    std::fs::write(other, text.replace("[topics.open]", "[topic.open]")).expect("written");
+    let ended = run(&home, &daemon, &["plan", other]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(78), ""), "{}", ended.err);
 }
