@@ -35,7 +35,7 @@ pub(super) fn check(text: &str, tree: &Expr) -> Result<(Node, bool), FilterError
     let mut checker = Checker { text, locals: Vec::new(), reads_body: false };
     let (program, kind) = checker.node(tree)?;
     if !matches!(kind, Type::Bool | Type::Dyn) {
-        let message = format!("the filter is a `{}`, neither true nor false", kind.word());
+        let message = format!("the filter is {}, neither true nor false", kind.noun());
         return Err(FilterError::new(
             tree.span.clone(),
             message,
@@ -79,7 +79,7 @@ impl Checker<'_> {
             ExprKind::Negate(operand) => {
                 let (node, kind) = self.node(operand)?;
                 if !matches!(kind, Type::Int | Type::Double | Type::Dyn) {
-                    let message = format!("a `{}` has no sign", kind.word());
+                    let message = format!("{} has no sign", kind.noun());
                     return Err(FilterError::new(span.clone(), message, "only `int` and `double` have"));
                 }
                 (Kind::Negate(Box::new(node)), kind, span.start)
@@ -113,7 +113,7 @@ impl Checker<'_> {
         if matches!(kind, Type::Bool | Type::Dyn) {
             return Ok(node);
         }
-        let message = format!("this must be true or false, and is a `{}`", kind.word());
+        let message = format!("this must be true or false, and is {}", kind.noun());
         Err(FilterError::new(expr.span.clone(), message, "compare it with something"))
     }
 
@@ -162,7 +162,7 @@ impl Checker<'_> {
     fn member(&mut self, operand: &Expr, field: &Word) -> Result<(Box<Node>, Box<str>, Type), FilterError> {
         let (node, kind) = self.node(operand)?;
         if !matches!(kind, Type::Map | Type::Dyn) {
-            let message = format!("a `{}` has no members", kind.word());
+            let message = format!("{} has no members", kind.noun());
             return Err(FilterError::new(field.span.clone(), message, "`body` and `headers` have"));
         }
         let of_headers = matches!(node.kind, Kind::Headers);
@@ -182,7 +182,7 @@ impl Checker<'_> {
             _ => false,
         };
         if !fits {
-            let message = format!("a `{}` has nothing at a `{}`", kind.word(), key.word());
+            let message = format!("{} has nothing at {}", kind.noun(), key.noun());
             return Err(FilterError::new(index.span.clone(), message, "lists have elements from 0 on, maps have keys"));
         }
         let of_headers = matches!(operand_node.kind, Kind::Headers);
@@ -234,7 +234,7 @@ impl Checker<'_> {
     fn entry(&mut self, key: &Expr, value: &Expr) -> Result<(Node, Node), FilterError> {
         let (key_node, kind) = self.node(key)?;
         if !matches!(kind, Type::String | Type::Int | Type::Uint | Type::Bool | Type::Dyn) {
-            let message = format!("a `{}` cannot be a key", kind.word());
+            let message = format!("{} cannot be a key", kind.noun());
             return Err(FilterError::new(
                 key.span.clone(),
                 message,
@@ -296,7 +296,7 @@ impl Checker<'_> {
     fn walk(&mut self, kind: Loop, range: &Expr, name: &Word, args: &[Expr]) -> Checked {
         let (range_node, range_type) = self.node(range)?;
         if !matches!(range_type, Type::List | Type::Map | Type::Dyn) {
-            let message = format!("a `{}` has no elements", range_type.word());
+            let message = format!("{} has no elements", range_type.noun());
             return Err(FilterError::new(
                 range.span.clone(),
                 message,

@@ -58,6 +58,12 @@ impl Type {
         }
     }
 
+    /// The same with its article.
+    pub(super) fn noun(self) -> String {
+        let article = if self == Self::Int { "an" } else { "a" };
+        if self == Self::Null { "`null`".into() } else { format!("{article} `{}`", self.word()) }
+    }
+
     /// The type of that name, if it can be named in an expression.
     pub(super) fn named(name: &str) -> Option<Self> {
         let all = [
