@@ -5,6 +5,7 @@ ARG FOREBAY_COMMIT=
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY tests tests
 COPY src src
 # This image compiles for musl, which Rust links statically; gcc and musl-dev, for SQLite, ring and mimalloc, are in it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
