@@ -38,7 +38,8 @@ pub(crate) struct Browser {
     session: String,
     /// The only place that may be asked anything.
     origin: String,
-    _profile: TempDir,
+    /// Goes away with everything the browser wrote.
+    profile: TempDir,
 }
 
 impl Browser {
@@ -61,16 +62,15 @@ impl Browser {
         let mut said = BufReader::new(driver.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let port = said.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         let port = port.expect("chromedriver says its port");
-        let mut browser =
-            Self { driver, port, session: String::new(), origin: format!("http://{address}"), _profile: profile };
-        let data = format!("--user-data-dir={}", browser._profile.path().join("data").display());
+        let mut browser = Self { driver, port, session: String::new(), origin: format!("http://{address}"), profile };
+        let data = format!("--user-data-dir={}", browser.profile.path().join("data").display());
         let flags: Vec<&str> = FLAGS.iter().copied().chain([data.as_str()]).collect();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
             "goog:chromeOptions": { "args": flags },
         } } });
         let session = browser.call("POST", "/session", &wanted);
-        format!("/session/{}", session["sessionId"].as_str().expect("a session")).clone_into(&mut browser.session);
+        browser.session = format!("/session/{}", session["sessionId"].as_str().expect("a session"));
         browser.resize(1280, 900);
         browser
     }

@@ -25,7 +25,7 @@ fn an_event_is_seen_as_it_arrives_and_opened() {
     assert_eq!(browser.text("tbody td.name"), "github");
     assert_eq!(browser.text("tbody td.kind"), "push");
     let moment = browser.run("return document.querySelector('tbody time').title", &[]);
-    assert!(moment.as_str().expect("text").contains("T"), "the exact moment: {moment}");
+    assert!(moment.as_str().expect("text").contains('T'), "the exact moment: {moment}");
     assert_eq!(browser.run("return window.mark", &[]), "the same page");
 
     // Held back while paused, and let in afterwards.

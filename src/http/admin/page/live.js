@@ -18,7 +18,7 @@ let following;
 /** Arrived while somebody looked. */
 const fresh = new Set();
 
-const list = new Feed(10000, taken);
+const list = new Feed(5000, taken);
 const from = (before) => query('events', { ...filter, limit: PAGE, before });
 
 const joined = (...lists) => [...new Map(lists.flat().map((event) => [event.seq, event])).values()].sort((a, b) => b.seq - a.seq);
