@@ -209,7 +209,7 @@ impl Node<'_> {
             Self::Array(members) => {
                 around(style.layout, depth, limit, ('[', ']'), members.iter(), out, |member, out| {
                     member.write(style, depth + 1, limit, out);
-                })
+                });
             }
             Self::Object(members) => {
                 let mut members: Vec<_> = members.iter().collect();
