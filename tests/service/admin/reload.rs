@@ -74,11 +74,7 @@ fn a_wrong_file_leaves_all_as_it_was() {
     home.configure(&wrong);
     daemon.signal(Signal::HUP);
     eventually("it has tried", || (reloads(&daemon, "failed") == 1.0).then_some(()));
-    assert!(
-        logged(&daemon, "did you mean `github`?") && logged(&daemon, "forebay.toml\",\"line\":"),
-        "{:?}",
-        daemon.log()
-    );
+    assert!(logged(&daemon, "did you mean `github`?") && logged(&daemon, "forebay.toml\",\"line\":"), "{:?}", daemon.log());
     let (status, answer) = daemon.api_post("/reload", &json!({}));
     let message = answer["error"]["message"].as_str().expect("a message");
     assert_eq!((status, message.contains("did you mean `github`?")), (422, true), "{message}");
