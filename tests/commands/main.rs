@@ -1,5 +1,6 @@
 //! The commands that stand alone, as somebody at a shell has them.
 
+mod check;
 #[path = "../service/client.rs"]
 #[expect(dead_code, reason = "the tests of the service use the rest")]
 #[allow(unreachable_pub, reason = "it is written for a test binary of its own")]

@@ -8,6 +8,7 @@ mod client;
 mod crash;
 mod daemon;
 mod delivery;
+mod filters;
 mod hostile;
 mod ingress;
 mod lifecycle;
