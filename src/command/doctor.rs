@@ -51,10 +51,10 @@ pub(super) fn table(rejections: &[RejectionSummary], screen: &Screen) -> String 
         Column::new("ID"),
         Column::right("REFUSED"),
         Column::flexible("TOPIC", 10),
-        Column::flexible("CLIENT", 15),
+        Column::flexible("CLIENT", 9),
         Column::right("STATUS"),
-        Column::new("WHY"),
-        Column::flexible("REASON", 16),
+        Column::flexible("WHY", 8),
+        Column::flexible("REASON", 14),
     ]);
     for rejection in rejections {
         table.row([
