@@ -273,9 +273,9 @@ mod tests {
 
     #[test]
     fn which_requests_are_traced() {
-        let state = (TRACESTATE, "rojo=1");
         // (sample, headers, whether there is a span, whether it has a parent, its state)
         type Case<'a> = (f64, &'a [(&'static str, &'static str)], bool, bool, &'a str);
+        let state = (TRACESTATE, "rojo=1");
         let cases: [Case; 8] = [
             (0.0, &[(TRACEPARENT, SENT), state], true, true, "rojo=1"),
             (1.0, &[(TRACEPARENT, NOT_SENT), state], false, false, ""),

