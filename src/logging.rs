@@ -49,7 +49,9 @@ pub fn start(log: Log) -> Level {
 }
 
 fn tell_of_a_panic(panic: &PanicHookInfo<'_>) {
-    let what = panic.payload_as_str().unwrap_or("no message");
+    let payload = panic.payload();
+    let what = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = what.unwrap_or("no message");
     let place = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
     let trace = Backtrace::capture();

@@ -129,7 +129,9 @@ impl Bus {
     /// for an orderly end.
     pub fn note_all(&self, rest: Duration) {
         let all: Vec<Arc<Subscription>> = self.all().values().cloned().collect();
-        all.iter().for_each(|subscription| self.note_after(subscription, rest));
+        for subscription in all {
+            self.note_after(&subscription, rest);
+        }
     }
 
     /// Whether any subscription but those named wants a topic.

@@ -20,15 +20,14 @@ pub(super) async fn run(session: &Session, args: &DoctorArgs) -> Result<(), Fail
         let answer = last(session, args, args.limit).await?;
         return session.show(&answer, |answer: &Rejections, screen| table(&answer.rejections, screen));
     }
-    let id = match &args.id {
-        Some(id) => id.clone(),
-        None => {
-            let answer = last(session, args, 1).await?;
-            match answer.read::<Rejections>()?.rejections.into_iter().next() {
-                Some(newest) => newest.id,
-                None if session.json => return session.screen.print("null"),
-                None => return session.screen.print(NOTHING),
-            }
+    let id = if let Some(id) = &args.id {
+        id.clone()
+    } else {
+        let answer = last(session, args, 1).await?;
+        match answer.read::<Rejections>()?.rejections.into_iter().next() {
+            Some(newest) => newest.id,
+            None if session.json => return session.screen.print("null"),
+            None => return session.screen.print(NOTHING),
         }
     };
     let answer = session.client.get(&format!("rejections/{}", encoded(&id)), &[]).await?;
@@ -94,7 +93,9 @@ pub(super) fn text(rejection: &Rejection, screen: &Screen) -> String {
         sheet.heading("body");
         let kind = rejection.headers.get("content-type").map(String::as_str);
         let (lines, more) = readable::lay_out(kind, body.as_bytes(), BODY.0, BODY.1);
-        lines.iter().for_each(|line| sheet.line(2, line, Style::Plain));
+        for line in &lines {
+            sheet.line(2, line, Style::Plain);
+        }
         if more {
             sheet.line(2, "…", Style::Faint);
         }

@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
-use unicode_width::UnicodeWidthStr;
 
 use super::screen::Screen;
 use super::{dead, doctor, events, plan, replay, secrets, settings, subscribers, topics};
@@ -49,8 +48,8 @@ fn holds<T: DeserializeOwned>(name: &str, words: impl Fn(&T, &Screen) -> String)
     let bare = ["bold", "faint", "red", "green", "yellow", "/"];
     let uncolored = bare.iter().fold(shown.clone(), |text, word| text.replace(&format!("<{word}>"), ""));
     assert!(uncolored.trim_end().ends_with(cut.trim_end()), "{name}: colours change the text");
-    if name.ends_with("s") {
-        let widest = cut.lines().map(|line| line.width()).max().unwrap_or(0);
+    if name.ends_with('s') {
+        let widest = cut.lines().map(unicode_width::UnicodeWidthStr::width).max().unwrap_or(0);
         assert!(widest <= COLUMNS, "{name} is {widest} wide");
     }
     let file = format!("{name}.txt");

@@ -76,14 +76,16 @@ impl Written {
     #[must_use]
     pub fn same_in(&self, other: &Self, table: &[&str]) -> bool {
         let path = table.iter().map(|part| bare(part)).collect::<Vec<_>>().join(".");
-        fn under<'a>(all: &'a Written, path: &'a str) -> impl Iterator<Item = (&'a String, &'a Setting)> {
-            all.0.iter().filter(move |(key, _)| {
-                let rest = key.strip_prefix(path);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            })
-        }
         under(self, &path).eq(under(other, &path))
     }
+}
+
+/// What stands under a table.
+fn under<'a>(all: &'a Written, path: &'a str) -> impl Iterator<Item = (&'a String, &'a Setting)> {
+    all.0.iter().filter(move |(key, _)| {
+        let rest = key.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
 }
 
 const STARS: &str = "***";

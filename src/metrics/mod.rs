@@ -216,7 +216,7 @@ impl Metrics {
             subscribers: Subscribers::new(),
             reloads: Family::default(),
             spans: Family::default(),
-            tracer: Tracer::default(),
+            tracer: Tracer::off(),
             secrets: Family::default(),
             ready: Gauge::default(),
             journal_bytes: Gauge::default(),

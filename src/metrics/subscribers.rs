@@ -109,7 +109,7 @@ impl Subscribers {
         Self {
             filtered: Family::default(),
             filter_errors: Family::default(),
-            tracer: Tracer::default(),
+            tracer: Tracer::off(),
             deliveries: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(Seconds),

@@ -18,7 +18,9 @@ pub(super) fn request(spans: &[Span], resource: &[(&'static str, Value)]) -> Vec
                 text(out, 2, env!("CARGO_PKG_VERSION"));
             });
             // ScopeSpans.spans
-            spans.iter().for_each(|one| message(out, 2, |out| span(out, one)));
+            for one in spans {
+                message(out, 2, |out| span(out, one));
+            }
         });
     });
     out

@@ -151,9 +151,13 @@ mod tests {
         }
     }
 
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
     fn headers(list: &[(&str, &str)]) -> Headers {
         let mut wire = Vec::new();
-        list.iter().for_each(|(name, value)| Headers::push_wire(&mut wire, name, value.as_bytes()));
+        for (name, value) in list {
+            Headers::push_wire(&mut wire, name, value.as_bytes());
+        }
         Headers::from_wire(wire.into())
     }
 
@@ -162,7 +166,7 @@ mod tests {
         let parent = (TRACEPARENT, VALID);
         let state = (TRACESTATE, "rojo=1");
         // (headers, whether there is a context, its state)
-        let cases: [(&[(&str, &str)], bool, Option<&str>); 7] = [
+        let cases: [(Pairs<'_>, bool, Option<&str>); 7] = [
             (&[], false, None),
             (&[state], false, None),
             (&[parent], true, None),

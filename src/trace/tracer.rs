@@ -46,6 +46,12 @@ struct Inner {
 }
 
 impl Tracer {
+    /// Makes no spans.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
     /// Puts spans into a queue. `dropped` counts those for which it has no room, `capped` those that are too many.
     #[must_use]
     pub fn new(queue: mpsc::Sender<Span>, rules: Rules, dropped: Counter, capped: Counter) -> Self {

@@ -1,4 +1,4 @@
-//! Chromium without a screen, steered by the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>): HTTP and JSON to
+//! Chromium without a screen, steered by the `WebDriver` protocol (<https://www.w3.org/TR/webdriver2/>): HTTP and JSON to
 //! `chromedriver`, in as few words as these tests need.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -185,7 +185,7 @@ impl Browser {
         });
     }
 
-    /// Types into whatever has the focus. `\u{E007}` is Enter and `\u{E00C}` Escape (WebDriver, "keyboard actions").
+    /// Types into whatever has the focus. `\u{E007}` is Enter and `\u{E00C}` Escape (`WebDriver`, "keyboard actions").
     pub(crate) fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             let key = key.to_string();

@@ -1,6 +1,7 @@
 //! The page of the admin listener, in a browser, served by the real binary.
 
 #[path = "../service/client.rs"]
+#[expect(dead_code, reason = "some of it is for other tests")]
 #[allow(unreachable_pub, reason = "it is written for a test binary of its own")]
 mod client;
 #[path = "../service/daemon.rs"]

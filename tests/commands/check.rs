@@ -48,11 +48,11 @@ fn an_event_may_come_in_other_shapes() {
         "payload_base64":"cGF5bG9hZD0lN0IlMjJyZWYlMjIlM0ElMjJyZWZzJTJGaGVhZHMlMkZtYWluJTIyJTdE"}"#;
     shows(form, &["main      yes\n", "docs      no: its filter fails: there is no `commits`"]);
     // As `events show --json` prints it: the body is not there.
-    let shown = r#"{"id":"01935a3c-7a00-7000-8000-000000000001","seq":1,"topic":"github","type":"push","size":9,"body_bytes":9,
+    let printed = r#"{"id":"01935a3c-7a00-7000-8000-000000000001","seq":1,"topic":"github","type":"push","size":9,"body_bytes":9,
         "time":"2026-11-23T08:00:00.123Z","headers":{"x-github-event":"issues"},"deliveries":[]}"#;
-    shows(shown, &["main      unknown: its filter looks at the body", "archive   yes"]);
+    shows(printed, &["main      unknown: its filter looks at the body", "archive   yes"]);
     shows(
-        &shown.replace("\"deliveries\"", "\"body\":{\"ref\":\"refs/heads/main\"},\"deliveries\""),
+        &printed.replace("\"deliveries\"", "\"body\":{\"ref\":\"refs/heads/main\"},\"deliveries\""),
         &["main      yes\n"],
     );
     shows(

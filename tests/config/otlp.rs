@@ -46,7 +46,8 @@ fn what_a_build_cannot_do_is_refused() {
 #[test]
 fn what_the_file_does_not_say() {
     let read = Place::new().read(&format!("[otlp]\nendpoint = \"http://localhost:4318\"\n{REST}"));
-    let Ok(loaded) = read else { return assert!(!AVAILABLE) };
+    assert_eq!(read.is_ok(), AVAILABLE);
+    let Ok(loaded) = read else { return };
     let otlp = loaded.plan.otlp.expect("configured");
     assert_eq!((otlp.endpoint.to_string().as_str(), otlp.headers.len()), ("http://localhost:4318/v1/traces", 0));
     assert_eq!((otlp.rate, otlp.service_name.as_str()), (100, "forebay"));

@@ -143,7 +143,11 @@ impl<'b> Field<'b> {
     }
 
     fn hex(&self) -> String {
-        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::new();
+        for byte in self.bytes() {
+            std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).expect("memory takes every write");
+        }
+        text
     }
 }
 
@@ -187,7 +191,7 @@ fn fields(mut message: &[u8]) -> Vec<(u64, Field<'_>)> {
 }
 
 /// Each message under that number.
-fn below<'b>(message: &'b [u8], number: u64) -> impl Iterator<Item = &'b [u8]> {
+fn below(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     fields(message).into_iter().filter(move |(n, _)| *n == number).map(|(_, field)| field.bytes())
 }
 

@@ -87,7 +87,7 @@ fn a_subscriber_gets_what_its_filter_wants_and_the_figures_add_up() {
         TOPICS,
         &hook("main", &main.url(), r#"has(body.ref) && body.ref == "main""#, ""),
         &hook("strict", &strict.url(), r#"type == "push" && body.n != 2"#, "order = \"strict\""),
-        &hook("gone", &nobody(), r#"type == "" || body == 0"#, ""),
+        &hook("gone", &format!("http://{}/", nobody()), r#"type == "" || body == 0"#, ""),
         &hook("picky", &all.url(), "time.getFullYear() < 2000", ""),
         &hook("all", &all.url(), "true", ""),
     ]
@@ -102,12 +102,12 @@ fn a_subscriber_gets_what_its_filter_wants_and_the_figures_add_up() {
     becomes(&daemon, "gone", [7, 0, 0, 0, 1]);
     becomes(&daemon, "picky", [8, 0, 0, 0, 0]);
     becomes(&daemon, "all", [0, 0, 8, 0, 0]);
-    let mut bodies: Vec<String> = main.wait_for(3).iter().map(|request| request.text()).collect();
+    let mut bodies: Vec<String> = main.wait_for(3).iter().map(super::receiver::Request::text).collect();
     bodies.sort();
     let mut want = [EVENTS[0].2, EVENTS[2].2, EVENTS[6].2];
     want.sort_unstable();
     assert_eq!(bodies, want, "the exact bodies, a form as it came");
-    let bodies: Vec<String> = strict.wait_for(2).iter().map(|request| request.text()).collect();
+    let bodies: Vec<String> = strict.wait_for(2).iter().map(super::receiver::Request::text).collect();
     assert_eq!(bodies, [EVENTS[0].2, EVENTS[2].2], "in order");
 
     assert_eq!(

@@ -177,6 +177,8 @@ fn home(receivers: &[Receiver; 4]) -> Home {
             &format!("http://{}/", nobody()),
             "order = \"strict\"\nretry = { first = \"1h\" }",
         ),
+        filtered("picky", r#"type == "ping""#),
+        filtered("wrong", "body.no.such.member == 1"),
     ];
     let mut home = Home::new("body_timeout = \"1s\"", &(TOPICS.to_owned() + &subscribers.concat()));
     home.env = vec![("NEW".into(), NEW.into()), ("OLD".into(), OLD.into())];

@@ -419,6 +419,7 @@ fn a_clock_that_is_off_is_measured() {
 }
 
 #[test]
+#[expect(clippy::type_complexity, reason = "the table says what its columns are")]
 fn a_url_that_a_proxy_changed_is_found() {
     let here = validator("square", SECRET);
     let sign = |url: &str| STANDARD.encode(sha256(SECRET.as_bytes(), format!("{url}{BODY}").as_bytes()));

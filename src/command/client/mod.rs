@@ -36,7 +36,7 @@ use crate::sink::readable::printable;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same where the daemon looks through what it has recorded, or writes a lot.
-pub(super) const LONG_PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The most bytes of an answer that is looked at as a whole.
 const MAX_ANSWER: usize = 256 << 20;

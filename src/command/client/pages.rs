@@ -48,12 +48,11 @@ impl List {
         let mut page: Map<String, Value> = answer.read()?;
         self.from.clone_from(&answer.from);
         self.next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        match page.remove(self.name) {
-            Some(Value::Array(entries)) => self.entries.extend(entries),
-            _ => {
-                let why = format!("its answer has no `{}`", self.name);
-                return Err(Failure::Failed(super::stranger(&answer.from, &why)));
-            }
+        if let Some(Value::Array(entries)) = page.remove(self.name) {
+            self.entries.extend(entries);
+        } else {
+            let why = format!("its answer has no `{}`", self.name);
+            return Err(Failure::Failed(super::stranger(&answer.from, &why)));
         }
         Ok(())
     }

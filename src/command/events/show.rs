@@ -79,7 +79,9 @@ pub(in crate::command) fn text(event: &Event, body: Option<&[u8]>, screen: &Scre
             let (lines, more) = readable::lay_out(event.content_type.as_deref(), body, lines, width);
             // A line that was cut ends with three points more than fit.
             let cut = more || lines.iter().any(|line| line.ends_with("...") && line.len() > width);
-            lines.iter().for_each(|line| sheet.line(2, line, Style::Plain));
+            for line in &lines {
+                sheet.line(2, line, Style::Plain);
+            }
             if cut {
                 sheet.line(2, &format!("… {whole}"), Style::Faint);
             }

@@ -19,8 +19,8 @@ pub(super) async fn run(session: &Session, topic: Option<&str>, kind: Option<&st
     // That it cannot be had at all is no reason to wait.
     let mut stream = session.client.stream("events/tail", &query, None).await?;
     loop {
-        let lost = follow(session, &mut stream, &mut last).await?;
-        session.screen.note(&format!("lost the daemon ({}); looking for it again", printable(&lost)));
+        let broke = follow(session, &mut stream, &mut last).await?;
+        session.screen.note(&format!("lost the daemon ({}); looking for it again", printable(&broke)));
         stream = again(session, &query, last.as_deref()).await?;
         session.screen.note("found it again");
     }

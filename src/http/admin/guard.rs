@@ -107,6 +107,8 @@ fn host_of(authority: &str) -> &str {
 mod tests {
     use super::*;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| ((*name).parse().expect("a name"), value.parse().expect("a value"))).collect()
     }
@@ -119,7 +121,7 @@ mod tests {
         let closed = Guard::new(Some(token), &listen, &[]);
         let peer = Some(IpAddr::from([127, 0, 0, 1]));
         // (headers, without a token, with one)
-        let table: &[(&[(&'static str, &str)], bool, bool)] = &[
+        let table: &[(Pairs, bool, bool)] = &[
             (&[("host", "127.0.0.1:8081")], true, true),
             (&[("host", "[::1]:8081")], true, true),
             (&[("host", "LOCALHOST:8081")], true, true),

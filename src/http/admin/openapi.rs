@@ -1,4 +1,4 @@
-//! The API described for programs, OpenAPI 3.1 (<https://spec.openapis.org/oas/v3.1.0>), made from the table of calls and the
+//! The API described for programs, `OpenAPI` 3.1 (<https://spec.openapis.org/oas/v3.1.0>), made from the table of calls and the
 //! types that travel: it cannot say anything else than what is there.
 
 use http::Response;

@@ -1,4 +1,4 @@
-//! The table of the API's calls: from it a request finds its way, and the OpenAPI document is made.
+//! The table of the API's calls: from it a request finds its way, and the `OpenAPI` document is made.
 
 use http::Method;
 use schemars::{Schema, SchemaGenerator};

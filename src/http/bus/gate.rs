@@ -41,7 +41,7 @@ impl BusDoor {
         }
         let token = token.trim_ascii();
         // All of them, whichever matches: how long it takes tells nothing.
-        let matching = site.settings.tokens.iter().enumerate().filter(|(_, known)| known.equals(token)).last();
+        let matching = site.settings.tokens.iter().enumerate().rfind(|(_, known)| known.equals(token));
         if let Some((at, _)) = matching {
             return Ok(Principal::of_static_token(at + 1));
         }

@@ -274,7 +274,7 @@ fn what_retention_removed_is_said_to_be_gone_unless_it_is_still_owed() {
     let (gone, dead) = (post(&mut client, &[], b"the first"), post(&mut client, &[], b"the second"));
     eventually("it is a dead letter", || (daemon.api(&format!("/events/{dead}"))["dead"] == 1).then_some(()));
     assert_eq!(daemon.api("/events")["events"][0]["dead"], 1, "in the list too");
-    (0..30).for_each(|_| drop(post(&mut client, &[], &[b'x'; 200_000])));
+    (0..30).for_each(|_| drop(post(&mut client, &[], &vec![b'x'; 200_000])));
     let body = |id: &str| get(&daemon, &format!("/{id}/body"));
     eventually("the first segment goes", || (body(&gone).status == 410).then_some(()));
     let shown = daemon.api(&format!("/events/{gone}"));

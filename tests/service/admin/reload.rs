@@ -175,14 +175,15 @@ fn load(daemon: &Daemon, stop: &Arc<AtomicBool>, worker: usize) -> std::thread::
 #[test]
 fn two_hundred_reloads_under_load_refuse_and_lose_nothing() {
     let receiver = Receiver::always(200);
-    let variant = |n: usize| {
+    let variant = |n: u32| {
+        let pick = |of: u32| usize::try_from(n % of).unwrap_or_default();
         // Each makes the steady one stay, the changing ones change, and one come or go.
         let changing = format!(
             "[subscribers.changing]\ntopics = [\"open\"]\nstart = \"earliest\"\nretry = {{ attempts = {} }}\n\
              sink = {{ type = \"file\", path = \"changing.ndjson\" }}\n\
              [subscribers.hook]\ntopics = [\"{}\"]\nstart = \"earliest\"\nsink = {{ type = \"webhook\", url = \"{}\", concurrency = {} }}\n",
             5 + n % 7,
-            ["open", "*"][n % 2],
+            ["open", "*"][pick(2)],
             receiver.url(),
             1 + n % 5,
         );
@@ -190,20 +191,20 @@ fn two_hundred_reloads_under_load_refuse_and_lose_nothing() {
             ["", "[subscribers.guest]\ntopics = [\"*\"]\nsink = { type = \"file\", path = \"guest.ndjson\" }\n"];
         let steady =
             "[subscribers.steady]\ntopics = [\"open\"]\nsink = { type = \"file\", path = \"steady.ndjson\" }\n";
-        format!("{HEAD}{OPEN}{steady}{changing}{}", guest[n / 2 % 2])
+        format!("{HEAD}{OPEN}{steady}{changing}{}", guest[pick(4) / 2])
     };
     let home = Home::with_text(&variant(0));
     let daemon = home.start();
     let stop = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..4).map(|worker| load(&daemon, &stop, worker)).collect();
-    for n in 1..=100 {
+    for n in 1..=100_u32 {
         home.configure(&(variant(n) + "[subscribers.changing]\nsurprise = 1\n"));
         daemon.signal(Signal::HUP);
-        eventually("the wrong one is refused", || (reloads(&daemon, "failed") >= f64::from(n as u32)).then_some(()));
+        eventually("the wrong one is refused", || (reloads(&daemon, "failed") >= f64::from(n)).then_some(()));
         home.configure(&variant(n));
         if n % 2 == 0 {
             daemon.signal(Signal::HUP);
-            eventually("the right one is in force", || (reloads(&daemon, "ok") >= f64::from(n as u32)).then_some(()));
+            eventually("the right one is in force", || (reloads(&daemon, "ok") >= f64::from(n)).then_some(()));
         } else {
             let (status, answer) = daemon.api_post("/reload", &json!({}));
             assert_eq!(status, 200, "{answer}");

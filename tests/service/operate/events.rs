@@ -197,7 +197,7 @@ fn a_tail_goes_on_over_a_restart_without_a_gap() {
     for following in [&words, &json] {
         until_seen(&daemon, following);
     }
-    let mut client = daemon.client();
+    let client = daemon.client();
     let evil = "\u{9b}2J";
     let id = post_sly(&daemon, &json!({"type": evil}).to_string());
     assert!(sees(&words, &id).contains("  sly  \\u009b2J  "));
