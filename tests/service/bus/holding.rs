@@ -93,8 +93,18 @@ fn a_stop_lets_everybody_go_and_keeps_nothing_back() {
     assert!(began.elapsed() < Duration::from_secs(20), "it did not wait for the reader's time");
 }
 
+/// As many open files as this process may have.
+fn open_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let files = getrlimit(Resource::Nofile);
+    let enough = files.maximum.is_none_or(|most| most >= 4096);
+    assert!(enough, "this test needs 4096 open files: raise the hard limit, `ulimit -Hn`");
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).expect("the limit is raised");
+}
+
 #[test]
 fn two_thousand_readers_wait_for_little() {
+    open_many_files();
     let home = home("notify_timeout = \"280s\"", "");
     let daemon = home.start();
     let mut first = Caller::new(&daemon);
