@@ -86,6 +86,9 @@ fn every_parameter_narrows_the_search() {
     let home = Home::new("", TOPICS);
     let daemon = home.start();
     let push = github(&daemon, "push", "One-1");
+    let answered = std::time::Instant::now();
+    let apart = std::time::Duration::from_millis(2);
+    eventually("another millisecond", || (answered.elapsed() >= apart).then_some(()));
     let pull = github(&daemon, "pull_request", "Two-2");
     let time = daemon.api(&format!("/events/{pull}"))["time"].as_str().expect("a time").to_owned();
     eventually("another millisecond", || {
