@@ -79,7 +79,13 @@ impl Ingest {
     pub fn change(&self, settings: &super::Ingress, topics: Vec<Topic>, metrics: &Metrics, keep: Keep) {
         self.budget.set_limit(settings.max_body_memory);
         self.rejections.change(keep);
-        self.site.store(Arc::new(Site::new(settings, topics, metrics, &self.matches)));
+        let site = Site::new(settings, topics, metrics, &self.matches);
+        for (name, before) in &self.site.load().topics {
+            if let Some(door) = site.topics.get(name) {
+                door.last.store(before.last.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        self.site.store(Arc::new(site));
     }
 
     /// The settings and topics in force.
