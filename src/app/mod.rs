@@ -164,7 +164,7 @@ impl App {
         let opened = match plan.backstage {
             None => None,
             Some(backstage) => {
-                let bus = Arc::new(Bus::open(&journal, &state).map_err(|why| failed(what())(&why))?);
+                let bus = Arc::new(Bus::open(&journal, &state, opening.now).map_err(|why| failed(what())(&why))?);
                 Some(bus::Opened { backstage, bus, topics: bus::names(&plan.topics) })
             }
         };

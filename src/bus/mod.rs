@@ -65,13 +65,14 @@ impl Bus {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn open(journal: &Journal, state: &State) -> Result<Self, String> {
+    pub fn open(journal: &Journal, state: &State, now: Millis) -> Result<Self, String> {
         let earliest = journal.earliest();
         let last = journal.commit().durable();
         let all = state.bus_subscriptions()?.into_iter().map(|row| {
             // A pointer beyond the end is of a journal that was lost.
             let next = row.next.clamp(earliest, last.next());
-            (row.id.clone(), Arc::new(Subscription::open(journal, BusRow { next, ..row })))
+            // Nobody could read while nothing ran: that is no idleness.
+            (row.id.clone(), Arc::new(Subscription::open(journal, BusRow { next, used: now, ..row })))
         });
         Ok(Self { journal: journal.clone(), state: state.clone(), all: Mutex::new(all.collect()) })
     }
@@ -100,10 +101,6 @@ impl Bus {
             let next = all.get(id).map_or_else(|| self.journal.commit().durable().next(), |known| known.next());
             let row = BusRow { id: id.to_owned(), topics, next, used: now, by: by.to_owned() };
             match all.get(id) {
-                Some(known) if known.same(&row) => {
-                    known.touch(now);
-                    return Ok(());
-                }
                 Some(known) => known.change(&self.journal, &row),
                 None => {
                     all.insert(id.to_owned(), Arc::new(Subscription::open(&self.journal, row.clone())));
@@ -157,6 +154,12 @@ impl Bus {
             self.state.forget_bus_subscriptions(forgotten.clone());
         }
         forgotten
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.all().len()
     }
 
     /// All of them, by id.

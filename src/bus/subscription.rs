@@ -89,13 +89,6 @@ impl Subscription {
         self.cursor().next
     }
 
-    /// Whether nothing would be different but the time.
-    pub(super) fn same(&self, row: &BusRow) -> bool {
-        let topics: BTreeSet<&str> = row.topics.iter().map(String::as_str).collect();
-        self.cursor().topics.iter().map(String::as_str).eq(topics)
-            && *self.by.lock().unwrap_or_else(PoisonError::into_inner) == row.by
-    }
-
     pub(super) fn change(&self, journal: &Journal, row: &BusRow) {
         let topics = Arc::new(row.topics.iter().cloned().collect());
         let mut cursor = self.cursor();

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::Subscriber;
 use super::pace::Pace;
 use super::status::Status;
+use super::{Subscriber, lock};
 use crate::event::{Millis, Seq};
 use crate::journal::lookup::{BadTerms, Query, Stretches};
 use crate::journal::state::{Cursor, MAX_ENDED, Replay, State, Tally};
@@ -130,10 +130,6 @@ pub(super) struct Taken {
     pub(super) replay: Replay,
     pub(super) hold: Arc<Hold>,
     pub(super) stretches: Arc<Stretches>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Entry {

@@ -28,6 +28,7 @@ pub mod lookup;
 mod reader;
 mod recover;
 mod segment;
+mod shared;
 pub mod state;
 mod stats;
 mod stepped;
@@ -35,10 +36,9 @@ mod sweep;
 mod watch;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -55,11 +55,9 @@ pub use sweep::{Hold, Keeper};
 pub use watch::{Position, Wants, Watch};
 
 use commit::lock;
-use dedupe::Dedupe;
 use disk::Disk;
-use segment::Segment;
+use shared::{Queue, Shared};
 use sweep::Retain;
-use watch::Watches;
 use writer::Writer;
 
 use crate::event::{EventId, Millis, Seq};
@@ -118,105 +116,6 @@ pub struct Appended {
     pub ticket: Ticket,
     /// It was seen before, and is not recorded again.
     pub duplicate: bool,
-}
-
-struct Queue {
-    pending: Vec<Record>,
-    /// The number the next event gets.
-    next: Seq,
-    dedupe: Dedupe,
-    closed: bool,
-    writer_waits: bool,
-}
-
-/// What the threads of a journal share.
-struct Shared {
-    disk: Arc<dyn Disk>,
-    id: Uuid,
-    sync: Sync,
-    retain: Mutex<Retain>,
-    min_free: AtomicU64,
-    queue: Mutex<Queue>,
-    /// Rung when something is queued while the writer waits, and at close.
-    bell: Condvar,
-    commit: Commit,
-    segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
-    spares: Mutex<Vec<String>>,
-    /// Indexes whose segments are gone, each with its newest event.
-    orphans: Mutex<BTreeMap<u64, Millis>>,
-    /// What segments and indexes have, but for the segment that is being written.
-    spans: Mutex<BTreeMap<u64, lookup::Span>>,
-    watches: Mutex<Watches>,
-    holds: Mutex<Vec<Arc<Hold>>>,
-    /// Holds everything until all readers from before this start have their holds.
-    opening: Arc<Hold>,
-    /// Whether there is space; set by the sweeper, unset by whoever finds none.
-    room: AtomicBool,
-    /// The smallest and the largest that an ordinary segment is made.
-    segment_sizes: (u64, u64),
-    stats: Stats,
-}
-
-impl Shared {
-    /// The size of the next segment: smaller where space or retention are tight, so that one segment is never most of
-    /// what there is.
-    fn segment_size(&self) -> u64 {
-        let free = self.disk.free().unwrap_or(u64::MAX).saturating_sub(self.min_free.load(Ordering::Relaxed));
-        let retain = lock(&self.retain).size;
-        let (smallest, largest) = self.segment_sizes;
-        (free / 8).min(retain / 4).clamp(smallest, largest).next_multiple_of(4096)
-    }
-
-    fn segments(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<u64, Arc<Segment>>> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn segments_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<u64, Arc<Segment>>> {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add_segment(&self, segment: &Arc<Segment>) {
-        self.segments_mut().insert(segment.base.0, Arc::clone(segment));
-    }
-
-    /// The segment in which an event is, or the first behind it.
-    fn segment_of(&self, seq: Seq) -> Option<Arc<Segment>> {
-        let segments = self.segments();
-        let at = segments.range(..=seq.0).next_back().or_else(|| segments.range(seq.0..).next());
-        at.map(|(_, segment)| Arc::clone(segment))
-    }
-
-    /// The last number that can stand in a segment.
-    fn end_of(&self, base: Seq) -> Seq {
-        self.segments().range(base.0 + 1..).next().map_or(Seq(u64::MAX), |(next, _)| Seq(next - 1))
-    }
-
-    fn count(&self, range: std::ops::Range<u64>, wants: &dyn Fn(&str, Option<&str>) -> bool) -> u64 {
-        let first = self.segment_of(Seq(range.start)).map_or(range.start, |segment| segment.base.0);
-        let bases: Vec<u64> = self.segments().range(first.min(range.end)..range.end).map(|(&base, _)| base).collect();
-        let mut count = 0;
-        for base in bases {
-            let bytes = index::load(&*self.disk, &segment::index_name(Seq(base))).unwrap_or_default();
-            index::walk(&bytes, |entry| {
-                if range.contains(&entry.seq.0) && wants(entry.topic, entry.kind()) {
-                    count += 1;
-                }
-            });
-        }
-        count
-    }
-
-    /// Where the record of an event stands in its segment, by the index.
-    fn offset_of(&self, segment: &Segment, seq: Seq) -> Option<u64> {
-        let bytes = index::load(&*self.disk, &segment::index_name(segment.base)).ok()?;
-        let mut offset = None;
-        index::walk(&bytes, |entry| {
-            if entry.seq <= seq {
-                offset = Some(entry.offset);
-            }
-        });
-        offset
-    }
 }
 
 /// A handle on the journal. Clones share it.
@@ -431,12 +330,6 @@ impl Journal {
         let mut watches = lock(&self.shared.watches);
         // Events are offered under this lock, a batch at a time.
         watches.add(wants, self.shared.commit.offered().next())
-    }
-
-    /// Whether anybody who watches wants events of a topic and type.
-    #[must_use]
-    pub fn is_watched(&self, topic: &str, kind: Option<&str>) -> bool {
-        lock(&self.shared.watches).any_wants(topic, kind)
     }
 
     /// Takes a [`Journal::watch`] back.

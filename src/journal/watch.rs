@@ -173,10 +173,6 @@ impl Watches {
         self.wanted_by.clear();
     }
 
-    pub(super) fn any_wants(&self, topic: &str, kind: Option<&str>) -> bool {
-        self.all.iter().any(|watch| (watch.wants)(topic, kind))
-    }
-
     /// Tells those who want it of an event that has become durable.
     pub(super) fn offer(&mut self, topic: &[u8], kind: Option<&[u8]>, position: Position) {
         if self.all.is_empty() {

@@ -33,7 +33,16 @@ pub(crate) fn fields(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// Undoes `+` and `%XX`; `None` when an escape is broken.
 pub(crate) fn decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if !text.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+    undo(text, true)
+}
+
+/// Undoes `%XX` alone, as it stands in a path (RFC 3986 section 2.1); `None` when an escape is broken.
+pub(crate) fn percent(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    undo(text, false)
+}
+
+fn undo(text: &[u8], plus: bool) -> Option<Cow<'_, [u8]>> {
+    if !text.iter().any(|byte| *byte == b'%' || plus && *byte == b'+') {
         return Some(Cow::Borrowed(text));
     }
     let mut out = Vec::with_capacity(text.len());
@@ -41,7 +50,7 @@ pub(crate) fn decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
-            b'+' => out.push(b' '),
+            b'+' if plus => out.push(b' '),
             b'%' => {
                 let (digits, after) = rest.split_at_checked(2)?;
                 let mut one = [0];

@@ -2,7 +2,7 @@
 //! value of [`Scheme`].
 
 mod engine;
-mod form;
+pub(crate) mod form;
 mod keys;
 mod scheme;
 mod stamp;

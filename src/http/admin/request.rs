@@ -14,6 +14,8 @@ use super::desk::Trouble;
 use crate::api::{DEFAULT_LIMIT, MAX_LIMIT, MAX_REQUEST};
 use crate::http::answer::Body as AnswerBody;
 use crate::http::reply::Answer;
+use crate::signature::form;
+use crate::topic::is_json;
 
 /// How long the body of a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,7 +42,7 @@ impl Asked {
             Ok(Err(_)) => return Err(Trouble::Input(format!("the body broke off or is over {MAX_REQUEST} bytes"))),
             Err(_) => return Err(Trouble::Input("the body took too long".into())),
         };
-        if !body.is_empty() && !head.headers.get(CONTENT_TYPE).is_some_and(is_json) {
+        if !body.is_empty() && !head.headers.get(CONTENT_TYPE).is_some_and(|value| value.to_str().is_ok_and(is_json)) {
             // A form of another origin cannot say this without asking first.
             return Err(Trouble::Input("the body must come as `content-type: application/json`".into()));
         }
@@ -91,11 +93,6 @@ impl Asked {
     }
 }
 
-fn is_json(value: &HeaderValue) -> bool {
-    let value = value.to_str().unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-}
-
 /// What came from outside, short and without control characters.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
@@ -103,35 +100,16 @@ pub(super) fn shown(text: &str) -> String {
 
 /// The pairs of a query, by the rules of forms: `+` is a blank.
 fn pairs(query: &str) -> Result<Vec<(String, String)>, Trouble> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        percent(text.as_bytes()).ok_or_else(|| Trouble::Input("the query is not well percent-encoded".into()))
+    let text = |bytes| {
+        let text = form::decode(bytes).and_then(|bytes| String::from_utf8(bytes.into_owned()).ok());
+        text.ok_or_else(|| Trouble::Input("the query is not well percent-encoded".into()))
     };
-    let each = |pair: &str| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Ok((decode(key)?, decode(value)?))
-    };
-    query.split('&').filter(|pair| !pair.is_empty()).map(each).collect()
+    form::fields(query.as_bytes()).map(|(key, value)| Ok((text(key)?, text(value)?))).collect()
 }
 
-/// Percent-decoded (RFC 3986 section 2.1), if that is UTF-8.
-pub(in crate::http) fn percent(text: &[u8]) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte == b'%' {
-            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return None;
-            }
-            out.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &rest[2..];
-        } else {
-            out.push(byte);
-        }
-    }
-    String::from_utf8(out).ok()
+/// A word of a path, percent-decoded, if that is UTF-8.
+pub(in crate::http) fn percent(word: &str) -> Option<String> {
+    form::percent(word.as_bytes()).and_then(|bytes| String::from_utf8(bytes.into_owned()).ok())
 }
 
 /// An answer in JSON.

@@ -349,7 +349,7 @@ fn fit(template: &str, path: &str) -> Option<Vec<String>> {
     for want in template.split('/') {
         let part = parts.next()?;
         if want.starts_with('{') {
-            words.push(percent(part.as_bytes()).filter(|word| !word.is_empty())?);
+            words.push(percent(part).filter(|word| !word.is_empty())?);
         } else if want != part {
             return None;
         }

@@ -162,7 +162,7 @@ impl BusDoor {
 
     /// Brings the metrics up to date.
     pub fn show(&self) {
-        self.metrics.subscriptions.set(i64::try_from(self.bus.views().len()).unwrap_or(i64::MAX));
+        self.metrics.subscriptions.set(i64::try_from(self.bus.count()).unwrap_or(i64::MAX));
         self.metrics.waiting.set(i64::try_from(self.readers.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
     }
 
@@ -245,7 +245,7 @@ impl Site {
             None => (subscription, false),
         };
         // An id comes as one word of the path, whatever is in it: `catalog.github-provider%3Aorg`.
-        let id = super::admin::percent(id.as_bytes()).filter(|text| !text.is_empty() && !id.contains('/'));
+        let id = super::admin::percent(id).filter(|text| !text.is_empty() && !id.contains('/'));
         Some(match (id, events) {
             (None, _) => Asked::Nothing,
             (Some(id), true) => Asked::Events(id),

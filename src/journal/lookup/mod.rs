@@ -13,7 +13,7 @@ mod volume;
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 pub use query::{BadTerms, MAX_TEXT, Query, Terms};
 pub(super) use span::Span;
@@ -206,28 +206,6 @@ impl Journal {
             }
         }
         page
-    }
-
-    /// How many events in a range are looked for and still in the log. Reads all indexes that may have some.
-    #[must_use]
-    pub fn count_matching(&self, query: &Query, range: Range<u64>) -> u64 {
-        let mut count = 0;
-        for volume in volume::all(&self.shared) {
-            let apart = volume.segment.is_none() || volume.last.0 < range.start || volume.base.0 >= range.end;
-            if apart || !query.may_match_in(&volume) {
-                continue;
-            }
-            volume.walk(&self.shared, &mut |entry| {
-                if entry.seq.0 >= range.end {
-                    return ControlFlow::Break(());
-                }
-                if entry.seq.0 >= range.start && query.matches_entry(entry) {
-                    count += 1;
-                }
-                ControlFlow::Continue(())
-            });
-        }
-        count
     }
 }
 

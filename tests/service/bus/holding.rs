@@ -147,3 +147,18 @@ fn a_subscription_nobody_reads_is_forgotten() {
     assert_eq!(idle.ask("GET", "/bus/v1/subscriptions/idle/events", None).status, 404);
     assert_eq!(waiting(&daemon), 1.0, "who waits is no idler");
 }
+
+#[test]
+fn the_time_in_which_nothing_ran_is_not_idleness() {
+    let home = home("forget_idle = \"2s\"", "");
+    let daemon = home.start();
+    Caller::new(&daemon).subscribe("a", &["t"]);
+    let (status, ..) = daemon.stop();
+    assert_eq!(status.code(), Some(0));
+    let stopped = Instant::now();
+    eventually("a long stop", || (stopped.elapsed() >= Duration::from_secs(2)).then_some(()));
+    let daemon = home.start();
+    let mut caller = Caller::new(&daemon);
+    assert_eq!(caller.publish("t", &json!(1), &[]), 201, "it is still known");
+    assert_eq!(caller.gather("a", 1).len(), 1);
+}

@@ -31,7 +31,8 @@ impl Store {
         let topics = serde_json::Value::from(row.topics.clone()).to_string();
         self.db
             .execute(
-                "INSERT OR REPLACE INTO bus_subscriptions (id, topics, next, used, by) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO bus_subscriptions (id, topics, next, used, by) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (id) DO UPDATE SET topics = ?2, next = max(next, ?3), used = ?4, by = ?5",
                 params![row.id, topics, number(row.next.0), row.used.0, row.by],
             )
             .map(drop)
